@@ -1,0 +1,273 @@
+//! What a configuration says, in types that cannot be wrong.
+//!
+//! [`load`] turns a file into a [`Config`] once; whatever holds one need not check it again. This
+//! module knows neither sockets nor plugins: that a component exists and does what it should is found
+//! out when it is built.
+
+pub mod load;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::decide::Key;
+
+/// A whole configuration. Names that refer to something (`pool`, `listener`, `plugin`) have been resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[admin]`; none: no admin API.
+    pub admin: Option<Admin>,
+    /// `[log]`
+    pub log: Log,
+    /// `[[listener]]`, in file order, at least one.
+    pub listeners: Vec<Listener>,
+    /// `[[route]]`, in file order.
+    pub routes: Vec<Route>,
+    /// `[pool.NAME]`, by name.
+    pub pools: BTreeMap<Arc<str>, Pool>,
+    /// `[plugin.NAME]`, by name. A name that is not here but used is a built-in.
+    pub plugins: BTreeMap<Arc<str>, Plugin>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// Serving threads; default: one per core.
+    pub workers: usize,
+    /// How long a stopping process waits for what runs (default 30 s).
+    pub drain_timeout: Duration,
+    /// Seed of the key hash (default 0).
+    pub hash_seed: u64,
+    /// Size above which a component is refused, in bytes (default 32 MiB).
+    pub max_component_size: usize,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admin {
+    /// Where the admin API listens (default `127.0.0.1:9901`).
+    pub listen: Address,
+    /// File with the bearer token; always there unless `listen` is loopback or a Unix socket.
+    pub token_file: Option<PathBuf>,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Log {
+    /// `human`, `json`, or (default) human on a terminal and json elsewhere: `auto`.
+    pub format: LogFormat,
+    /// A `tracing` filter such as `info` (default) or `trimtab=debug`.
+    pub level: String,
+    /// Where the access log goes; none (default): nowhere.
+    pub access: Option<AccessLog>,
+}
+
+/// `[log] format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// By what stderr is.
+    Auto,
+    /// One line a record, for people.
+    Human,
+    /// One JSON object a record.
+    Json,
+}
+
+/// `[log] access`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLog {
+    /// `access = "stdout"`
+    Stdout,
+    /// `access = "/path"`; reopened on SIGUSR1.
+    File(PathBuf),
+}
+
+/// An address to listen on or connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// `10.0.0.1:80`, `[::1]:80`
+    Socket(SocketAddr),
+    /// `localhost:80`: resolved when used.
+    Name(Arc<str>, u16),
+    /// `unix:/run/app.sock`
+    Unix(PathBuf),
+}
+
+/// `[[listener]]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listener {
+    /// Unique (default: the address as text).
+    pub name: Arc<str>,
+    /// `address`, for TCP.
+    pub address: SocketAddr,
+    /// The pool for what no route matches.
+    pub pool: Option<Arc<str>>,
+    /// Who may connect.
+    pub access: Access,
+    /// Peers whose `X-Forwarded-*` and `Forwarded` are believed (default: none).
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether to send `Forwarded` (RFC 7239) beside `X-Forwarded-*` (default false).
+    pub forwarded: bool,
+    /// Limits and timeouts of its connections.
+    pub limits: Limits,
+}
+
+/// Limits and timeouts of a listener's connections. All are on by default.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// `header_timeout`: from the first byte of a request (of a connection: from accept) to the end
+    /// of its head (default 10 s). 408.
+    pub header_timeout: Duration,
+    /// `body_timeout`: between two reads of a request's body (default 30 s). 408.
+    pub body_timeout: Duration,
+    /// `idle_timeout`: a connection between two requests (default 75 s).
+    pub idle_timeout: Duration,
+    /// `write_timeout`: the client takes nothing of a response (default 60 s).
+    pub write_timeout: Duration,
+    /// `max_head_size` in bytes (default 16 KiB, 8 KiB to 1 MiB). 431, or 414 when it is the URI.
+    pub max_head_size: usize,
+    /// `max_headers` (default 100). 431.
+    pub max_headers: usize,
+    /// `max_body_size` in bytes; none (default): no limit. 413.
+    pub max_body_size: Option<u64>,
+}
+
+/// `allow` and `deny`, lists of CIDR blocks. Deny wins; a non-empty `allow` denies everyone else.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Access {
+    /// `allow`
+    pub allow: Vec<IpNet>,
+    /// `deny`
+    pub deny: Vec<IpNet>,
+}
+
+/// `[[route]]`: all conditions must hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// Only for this listener; none: for all.
+    pub listener: Option<Arc<str>>,
+    /// `host`
+    pub host: Option<HostPattern>,
+    /// `path`
+    pub path: PathPattern,
+    /// `methods`, upper case; empty: any.
+    pub methods: Vec<Arc<str>>,
+    /// `query`: name to value; the value must be equal.
+    pub query: Vec<(Arc<str>, Arc<str>)>,
+    /// `headers`: name (lower case) to value; one value of the header must be equal.
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
+    /// Who may use it; others get 403.
+    pub access: Access,
+    /// `max_body_size` in bytes, in place of the listener's.
+    pub max_body_size: Option<u64>,
+    /// Where matching requests go.
+    pub pool: Arc<str>,
+}
+
+/// `host`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostPattern {
+    /// `api.example.com`, lower case.
+    Exact(Arc<str>),
+    /// `*.example.com`: any name below it (one or more labels); holds `example.com`.
+    Below(Arc<str>),
+}
+
+/// `path` (a prefix) or `path_exact`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathPattern {
+    /// On segment boundaries: `/v1` matches `/v1` and `/v1/x`, not `/v10`. `/` matches all (default).
+    Prefix(Arc<str>),
+    /// The whole path.
+    Exact(Arc<str>),
+}
+
+/// `[pool.NAME]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pool {
+    /// The plugin that picks (default `round-robin`).
+    pub balancer: PluginUse,
+    /// In file order; may be empty.
+    pub backends: Vec<Backend>,
+    /// `connect_timeout` (default 5 s).
+    pub connect_timeout: Duration,
+    /// `response_timeout`: from the sent request to the response head, and between two reads of the
+    /// response's body (default 60 s).
+    pub response_timeout: Duration,
+    /// `idle_timeout`: of kept connections to backends (default 60 s).
+    pub idle_timeout: Duration,
+    /// `max_idle`: kept connections per backend and worker (default 256).
+    pub max_idle: usize,
+    /// `retries`: further backends tried when no connection can be made (default 2).
+    pub retries: u32,
+}
+
+/// The use of a plugin: `"p2c"` or `{ plugin = "p2c", key = "path", choices = 3 }`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PluginUse {
+    /// Name in `[plugin]` or of a built-in.
+    pub plugin: Arc<str>,
+    /// `key`: one or a list of key sources, in place of the plan's.
+    pub keys: Vec<Key>,
+    /// The plugin's settings with the inline ones merged over them, as a JSON object.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+/// One of `backends`: `"10.0.0.1:8080"` or a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backend {
+    /// Unique in the pool (default: the address as written).
+    pub id: Arc<str>,
+    /// Where it is.
+    pub address: Address,
+    /// 0 to 65535 (default 1).
+    pub weight: u32,
+    /// `backup = true`: only while no other backend is ready.
+    pub backup: bool,
+    /// `state = "draining"` (default ready).
+    pub draining: bool,
+    /// `labels`, sorted by key.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// `[plugin.NAME]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plugin {
+    /// `component`, relative to the configuration's folder; none: the built-in of this name.
+    pub component: Option<PathBuf>,
+    /// `settings`
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    /// Limits of an instance.
+    pub limits: PluginLimits,
+}
+
+/// Limits of a plugin's instances.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PluginLimits {
+    /// `deadline`: processor time of one decision (default 5 ms).
+    pub deadline: Duration,
+    /// `update_deadline`: of one `update` or `adjust` (default 100 ms).
+    pub update_deadline: Duration,
+    /// `configure_deadline` (default 1 s; instantiation is within it).
+    pub configure_deadline: Duration,
+    /// `memory`: over all memories of an instance, in bytes (default 128 MiB).
+    pub memory: usize,
+}
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_millis(5),
+            update_deadline: Duration::from_millis(100),
+            configure_deadline: Duration::from_secs(1),
+            memory: 128 << 20,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Facts of what is being decided: what the WIT's `request` shows.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Uri, header};
+use smallvec::SmallVec;
+
+/// The facts of one request. Boxed once per connection and lent to each decision, so that a decision
+/// neither copies nor counts references.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// `http/1.1`, `h2`, `tcp`, `tls-passthrough` or `udp`.
+    pub protocol: &'static str,
+    /// Name of the listener.
+    pub listener: Arc<str>,
+    /// After trusted proxies; none for Unix sockets.
+    pub client: Option<SocketAddr>,
+    /// The request's method.
+    pub method: Method,
+    /// Origin form: path and query only.
+    pub uri: Uri,
+    /// As received, hop-by-hop headers removed.
+    pub headers: HeaderMap,
+    /// Lower case, without port; see [`Facts::host`].
+    pub host: Option<Arc<str>>,
+    /// Server name of the TLS handshake, lower case.
+    pub sni: Option<Arc<str>>,
+    /// Protocol agreed on by ALPN.
+    pub alpn: Option<Arc<str>>,
+    /// Indexes tried by earlier attempts, in the table of the deciding instance.
+    pub tried: SmallVec<[u32; 4]>,
+}
+
+impl Facts {
+    /// The host asked for, lower case, without port and trailing dot; empty where there is none.
+    pub fn host(&self) -> &str {
+        self.host.as_deref().unwrap_or_default()
+    }
+
+    /// The path as sent; empty where there is none.
+    pub fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// The query as sent, without `?`; empty where there is none.
+    pub fn query(&self) -> &str {
+        self.uri.query().unwrap_or_default()
+    }
+
+    /// The first value of this name in the query, as sent (not decoded).
+    pub fn query_value(&self, name: &str) -> Option<&str> {
+        self.query().split('&').find_map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (key == name).then_some(value)
+        })
+    }
+
+    /// The first cookie of this name (RFC 6265 §5.4, quotes removed).
+    pub fn cookie(&self, name: &str) -> Option<&[u8]> {
+        self.headers.get_all(header::COOKIE).iter().find_map(|value| {
+            value.as_bytes().split(|b| *b == b';').find_map(|pair| {
+                let pair = pair.trim_ascii();
+                let split = pair.iter().position(|b| *b == b'=')?;
+                let (key, value) = (pair[..split].trim_ascii_end(), pair[split + 1..].trim_ascii_start());
+                (key == name.as_bytes()).then(|| match value {
+                    [b'"', inner @ .., b'"'] => inner,
+                    plain => plain,
+                })
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn cookies_are_found() {
+        let mut facts = Facts::default();
+        facts.headers.append(header::COOKIE, HeaderValue::from_static("a=1; sid = \"x=y\" ;b"));
+        facts.headers.append(header::COOKIE, HeaderValue::from_static("c=3;a=9"));
+        assert_eq!(facts.cookie("a"), Some(&b"1"[..]));
+        assert_eq!(facts.cookie("sid"), Some(&b"x=y"[..]));
+        assert_eq!(facts.cookie("b"), None);
+        assert_eq!(facts.cookie("c"), Some(&b"3"[..]));
+    }
+
+    #[test]
+    fn query_values_are_found() {
+        let facts = Facts { uri: Uri::from_static("/p?id=7&flag&id=8"), ..Facts::default() };
+        assert_eq!(facts.query_value("id"), Some("7"));
+        assert_eq!(facts.query_value("flag"), Some(""));
+        assert_eq!(facts.query_value("i"), None);
+    }
+}

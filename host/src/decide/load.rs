@@ -1,0 +1,132 @@
+//! The numbers of a pool and its backends that all workers share.
+//!
+//! Written with single atomic operations on the request path, each backend on cache lines of its own.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+
+/// Time constant of the latency average, in milliseconds.
+const DECAY_MS: f64 = 10_000.0;
+
+/// What the workers know together about one backend. Lives as long as the backend, over snapshots.
+#[derive(Debug, Default)]
+pub struct BackendLoad(CachePadded<Numbers>);
+
+#[derive(Debug, Default)]
+struct Numbers {
+    in_flight: AtomicU32,
+    failures: AtomicU32,
+    /// Average in microseconds in the high half, time of the last sample in milliseconds in the low. 0: none.
+    latency: AtomicU64,
+}
+
+impl BackendLoad {
+    /// A request (connection, flow) begins.
+    pub fn begin(&self) {
+        self.0.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It ended.
+    pub fn end(&self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Begun and not ended, over all workers.
+    pub fn in_flight(&self) -> u32 {
+        self.0.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// An attempt failed (server-error, connect-error, reset, timeout).
+    pub fn failed(&self) {
+        self.0.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An attempt succeeded. Writes only where there is something to forget.
+    pub fn succeeded(&self) {
+        if self.0.failures.load(Ordering::Relaxed) != 0 {
+            self.0.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.0.failures.load(Ordering::Relaxed)
+    }
+
+    /// Takes a latency sample into the average: a higher one replaces it, a lower one pulls it down
+    /// with a time constant of 10 s (Peak EWMA, as in Finagle's `p2c` balancer). Two workers that
+    /// sample at once may lose one sample, which an average can bear.
+    pub fn sample(&self, latency_us: u32, now_us: u64) {
+        let now_ms = (now_us / 1000) as u32;
+        let old = self.0.latency.load(Ordering::Relaxed);
+        let (average, at) = unpack(old);
+        let sample = latency_us.max(1);
+        let new = if old == 0 || sample >= average {
+            sample
+        } else {
+            // A sample in the same millisecond has no time to weigh by; it counts as half of one.
+            let elapsed = f64::from(now_ms.wrapping_sub(at)).max(0.5);
+            let keep = (-elapsed / DECAY_MS).exp();
+            (f64::from(average) * keep + f64::from(sample) * (1.0 - keep)) as u32
+        };
+        self.0.latency.store(pack(new.max(1), now_ms), Ordering::Relaxed);
+    }
+
+    /// The average in microseconds; none until the first sample.
+    pub fn latency_us(&self) -> Option<u32> {
+        let packed = self.0.latency.load(Ordering::Relaxed);
+        (packed != 0).then(|| unpack(packed).0)
+    }
+}
+
+fn pack(average: u32, at: u32) -> u64 {
+    u64::from(average) << 32 | u64::from(at)
+}
+
+fn unpack(packed: u64) -> (u32, u32) {
+    ((packed >> 32) as u32, packed as u32)
+}
+
+/// What the workers know together about one pool. Lives as long as the pool's name, over snapshots and swaps.
+#[derive(Debug, Default)]
+pub struct PoolLoad {
+    turn: CachePadded<AtomicU64>,
+}
+
+impl PoolLoad {
+    /// Takes the next turn, from 0.
+    pub fn turn(&self) -> u64 {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latency_jumps_up_and_decays() {
+        let load = BackendLoad::default();
+        assert_eq!(load.latency_us(), None);
+        let start = 1_700_000_000_000_000;
+        load.sample(1_000, start);
+        assert_eq!(load.latency_us(), Some(1_000));
+        load.sample(50_000, start + 1_000);
+        assert_eq!(load.latency_us(), Some(50_000), "a peak counts at once");
+        load.sample(1_000, start + 10_001_000);
+        let after = load.latency_us().expect("measured");
+        let expected = 1_000.0 + 49_000.0 * (-1.0f64).exp();
+        assert!((f64::from(after) - expected).abs() < 20.0, "{after} after one time constant, not {expected}");
+    }
+
+    #[test]
+    fn failures_are_in_a_row() {
+        let load = BackendLoad::default();
+        load.failed();
+        load.failed();
+        assert_eq!(load.failures(), 2);
+        load.succeeded();
+        assert_eq!(load.failures(), 0);
+    }
+}
