@@ -1,5 +1,6 @@
 //! Facts of what is being decided: what the WIT's `request` shows.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -22,8 +23,6 @@ pub struct Facts {
     pub uri: Uri,
     /// As received, hop-by-hop headers removed.
     pub headers: HeaderMap,
-    /// Lower case, without port; see [`Facts::host`].
-    pub host: Option<Arc<str>>,
     /// Server name of the TLS handshake, lower case.
     pub sni: Option<Arc<str>>,
     /// Protocol agreed on by ALPN.
@@ -34,8 +33,21 @@ pub struct Facts {
 
 impl Facts {
     /// The host asked for, lower case, without port and trailing dot; empty where there is none.
-    pub fn host(&self) -> &str {
-        self.host.as_deref().unwrap_or_default()
+    pub fn host(&self) -> Cow<'_, str> {
+        let Some(host) = self.headers.get(header::HOST).and_then(|value| value.to_str().ok()) else {
+            return Cow::Borrowed("");
+        };
+        // An IPv6 literal keeps its brackets: `[::1]:80` is `[::1]`.
+        let name = match host.rfind(':') {
+            Some(colon) if !host[colon..].contains(']') => &host[..colon],
+            _ => host,
+        };
+        let name = name.strip_suffix('.').unwrap_or(name);
+        if name.bytes().any(|b| b.is_ascii_uppercase()) {
+            Cow::Owned(name.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(name)
+        }
     }
 
     /// The path as sent; empty where there is none.
@@ -76,6 +88,17 @@ impl Facts {
 mod tests {
     use super::*;
     use http::HeaderValue;
+
+    #[test]
+    fn host_is_normalised() {
+        for (sent, host) in
+            [("Example.COM:8080", "example.com"), ("example.com.", "example.com"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")]
+        {
+            let mut facts = Facts::default();
+            facts.headers.insert(header::HOST, HeaderValue::from_static(sent));
+            assert_eq!(facts.host(), host);
+        }
+    }
 
     #[test]
     fn cookies_are_found() {

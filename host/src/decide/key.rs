@@ -48,7 +48,11 @@ impl Key {
             Self::Cookie(name) => facts.cookie(name).map(Cow::Borrowed),
             Self::Query(name) => facts.query_value(name).and_then(text),
             Self::Path => text(facts.path()),
-            Self::Host => text(facts.host()),
+            Self::Host => match facts.host() {
+                host if host.is_empty() => None,
+                Cow::Borrowed(host) => Some(Cow::Borrowed(host.as_bytes())),
+                Cow::Owned(host) => Some(Cow::Owned(host.into_bytes())),
+            },
             Self::Sni => facts.sni.as_deref().and_then(text),
         }
     }

@@ -1,0 +1,13 @@
+//! Pools on the data path: their backends, and the connections to them.
+//!
+//! What a pool *is* at a moment stands in the snapshot; here is what outlives snapshots. How a
+//! backend is chosen is not decided here.
+
+pub mod backend;
+pub mod connect;
+pub mod idle;
+pub mod upstream;
+
+pub use backend::Backend;
+pub use idle::Idle;
+pub use upstream::Upstream;

@@ -1,0 +1,149 @@
+//! One server of a pool, as all workers share it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+
+use crate::config::Address;
+use crate::decide::BackendLoad;
+
+/// A backend. Lives as long as the pool keeps an id at an address, over snapshots.
+#[derive(Debug)]
+pub struct Backend {
+    /// Unique in the pool.
+    pub id: Arc<str>,
+    /// As written in the configuration.
+    pub address_text: Arc<str>,
+    /// Where to connect.
+    pub address: Address,
+    /// The numbers that plugins see.
+    pub load: Arc<BackendLoad>,
+    /// What happened, counted by each worker apart.
+    tallies: Box<[CachePadded<Tally>]>,
+}
+
+/// How an attempt ended: the WIT's `outcome-kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutcomeKind {
+    /// A response below 400.
+    Success,
+    /// A response of 400 to 499.
+    ClientError,
+    /// A response of 500 to 599.
+    ServerError,
+    /// No connection could be made.
+    ConnectError,
+    /// The connection broke before the response head was complete.
+    Reset,
+    /// No response head, or no connection, in time.
+    Timeout,
+    /// The client went away first.
+    Cancelled,
+}
+
+impl OutcomeKind {
+    /// All kinds, in the order of their discriminants.
+    pub const ALL: [Self; 7] = [
+        Self::Success,
+        Self::ClientError,
+        Self::ServerError,
+        Self::ConnectError,
+        Self::Reset,
+        Self::Timeout,
+        Self::Cancelled,
+    ];
+
+    /// The label's value in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::ClientError => "client-error",
+            Self::ServerError => "server-error",
+            Self::ConnectError => "connect-error",
+            Self::Reset => "reset",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The kind of a response with this status.
+    pub fn of_status(status: http::StatusCode) -> Self {
+        match status.as_u16() {
+            ..400 => Self::Success,
+            400..500 => Self::ClientError,
+            _ => Self::ServerError,
+        }
+    }
+}
+
+/// One worker's counts. Only that worker writes.
+#[derive(Debug, Default)]
+struct Tally {
+    outcomes: [AtomicU64; OutcomeKind::ALL.len()],
+}
+
+impl Backend {
+    /// A backend nobody has used yet.
+    pub fn new(id: Arc<str>, address_text: Arc<str>, address: Address, workers: usize) -> Self {
+        let tallies = (0..workers).map(|_| CachePadded::default()).collect();
+        Self { id, address_text, address, load: Arc::default(), tallies }
+    }
+
+    /// Counts the end of an attempt, and tells the numbers that plugins see.
+    pub fn ended(&self, worker: usize, kind: OutcomeKind) {
+        match kind {
+            OutcomeKind::Success | OutcomeKind::ClientError => self.load.succeeded(),
+            OutcomeKind::Cancelled => {}
+            _ => self.load.failed(),
+        }
+        if let Some(tally) = self.tallies.get(worker) {
+            // The only writer of this cell: no read-modify-write is needed.
+            let cell = &tally.outcomes[kind as usize];
+            cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// Attempts that ended this way, over all workers.
+    pub fn outcomes(&self, kind: OutcomeKind) -> u64 {
+        self.tallies.iter().map(|tally| tally.outcomes[kind as usize].load(Ordering::Relaxed)).sum()
+    }
+
+    /// Attempts that ended, over all workers.
+    pub fn attempts(&self) -> u64 {
+        OutcomeKind::ALL.into_iter().map(|kind| self.outcomes(kind)).sum()
+    }
+}
+
+/// A request in flight at a backend; ends when dropped.
+#[derive(Debug)]
+pub struct InFlight {
+    backend: Arc<Backend>,
+    worker: usize,
+    outcome: OutcomeKind,
+}
+
+impl InFlight {
+    /// Begins. Unless something else is said, the attempt ends as cancelled.
+    pub fn begin(backend: Arc<Backend>, worker: usize) -> Self {
+        backend.load.begin();
+        Self { backend, worker, outcome: OutcomeKind::Cancelled }
+    }
+
+    /// How it will have ended.
+    pub fn set_outcome(&mut self, outcome: OutcomeKind) {
+        self.outcome = outcome;
+    }
+
+    /// Where it is in flight.
+    pub fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.backend.load.end();
+        self.backend.ended(self.worker, self.outcome);
+    }
+}

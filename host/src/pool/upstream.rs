@@ -1,0 +1,177 @@
+//! An HTTP/1.1 connection to a backend.
+//!
+//! It is driven inside the task of the request that uses it, not by a task of its own: a response
+//! then reaches the client's connection without a wake-up or a queue between. While it is idle nobody
+//! drives it; that the backend closed it shows when it is used next, or when [`Idle`](super::Idle) is swept.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+
+use super::connect::Stream;
+
+/// Largest response head that a backend may send, in bytes.
+const MAX_HEAD_SIZE: usize = 128 << 10;
+
+/// Most response headers that a backend may send.
+const MAX_HEADERS: usize = 256;
+
+/// The error of a request's body: whatever stopped it coming.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of a request to a backend.
+pub enum Outgoing {
+    /// None: costs no allocation.
+    Empty,
+    /// Comes from the client as it is read.
+    Stream(Pin<Box<dyn Body<Data = Bytes, Error = BodyError>>>),
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Stream(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// A connection to a backend, and where it stands.
+pub struct Upstream {
+    sender: SendRequest<Outgoing>,
+    connection: Connection<Stream, Outgoing>,
+    /// The connection's future has ended; it must not be polled again.
+    ended: bool,
+    /// It has carried a request before.
+    reused: bool,
+}
+
+/// A request that got no response.
+#[derive(Debug)]
+pub struct SendError {
+    /// What hyper says.
+    pub error: hyper::Error,
+    /// Nothing of the request was written: it may go elsewhere, whatever it is.
+    pub unsent: Option<Box<Request<Outgoing>>>,
+}
+
+impl std::fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "Empty",
+            Self::Stream(_) => "Stream",
+        })
+    }
+}
+
+impl Upstream {
+    /// Takes a fresh socket.
+    ///
+    /// # Errors
+    /// Never in practice: HTTP/1.1 shakes no hands.
+    pub async fn new(stream: Stream) -> hyper::Result<Self> {
+        let (sender, connection) =
+            Builder::new().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_SIZE).handshake(stream).await?;
+        Ok(Self { sender, connection, ended: false, reused: false })
+    }
+
+    /// Whether a failure may be that the backend had closed it while it was idle.
+    pub fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Sends a request and waits for the response's head. `overdue` is asked each time before waiting on.
+    ///
+    /// # Errors
+    /// `None` when `overdue` said so, otherwise why there is no response.
+    pub async fn send(
+        &mut self,
+        request: Request<Outgoing>,
+        mut overdue: impl FnMut() -> bool,
+    ) -> Result<Response<Incoming>, Option<SendError>> {
+        let mut response = pin!(self.sender.try_send_request(request));
+        let (connection, ended) = (&mut self.connection, &mut self.ended);
+        poll_fn(|cx| {
+            if !*ended && connection.poll_without_shutdown(cx).is_ready() {
+                *ended = true;
+            }
+            // The response can only have come by the line above, so nobody need be woken for it.
+            match response.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+                Poll::Ready(Err(mut failed)) => {
+                    let unsent = failed.take_message().map(Box::new);
+                    Poll::Ready(Err(Some(SendError { error: failed.into_error(), unsent })))
+                }
+                Poll::Pending if overdue() => Poll::Ready(Err(None)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// The next frame of the response's body, driving the connection for it.
+    pub fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut Incoming,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let mut quiet = Context::from_waker(Waker::noop());
+        // Asking first tells hyper that the next part is wanted.
+        if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(&mut quiet) {
+            return Poll::Ready(frame);
+        }
+        self.drive(cx);
+        Pin::new(body).poll_frame(&mut quiet)
+    }
+
+    /// After a response was read to its end: whether another request may follow.
+    pub fn settle(&mut self) -> bool {
+        if !self.ended && !self.sender.is_ready() {
+            self.drive(&mut Context::from_waker(Waker::noop()));
+        }
+        self.reused = true;
+        !self.ended && self.sender.is_ready()
+    }
+
+    /// Whether the backend has closed it, or sent what nobody asked for, while it was idle.
+    pub fn is_stale(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.ended || self.sender.is_closed()
+    }
+
+    /// After `101 Switching Protocols`: the bare socket, and what was already read from it.
+    pub fn into_socket(self) -> (Stream, Bytes) {
+        let parts = self.connection.into_parts();
+        (parts.io, parts.read_buf)
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        // Without shutdown: what ends in a tunnel is not to be closed behind its back.
+        if !self.ended && self.connection.poll_without_shutdown(cx).is_ready() {
+            self.ended = true;
+        }
+    }
+}
