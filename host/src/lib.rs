@@ -2,5 +2,14 @@
 //!
 //! `ARCHITECTURE.md` is the map.
 
+pub mod admin;
 pub mod config;
 pub mod decide;
+pub mod plugin;
+pub mod pool;
+pub mod proxy;
+pub mod route;
+pub mod server;
+pub mod snapshot;
+pub mod telemetry;
+pub mod worker;

@@ -5,9 +5,9 @@
 
 pub mod backend;
 pub mod connect;
-pub mod idle;
+pub mod member;
 pub mod upstream;
 
 pub use backend::Backend;
-pub use idle::Idle;
+pub use member::{InFlight, Member};
 pub use upstream::Upstream;

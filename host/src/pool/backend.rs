@@ -114,36 +114,3 @@ impl Backend {
         OutcomeKind::ALL.into_iter().map(|kind| self.outcomes(kind)).sum()
     }
 }
-
-/// A request in flight at a backend; ends when dropped.
-#[derive(Debug)]
-pub struct InFlight {
-    backend: Arc<Backend>,
-    worker: usize,
-    outcome: OutcomeKind,
-}
-
-impl InFlight {
-    /// Begins. Unless something else is said, the attempt ends as cancelled.
-    pub fn begin(backend: Arc<Backend>, worker: usize) -> Self {
-        backend.load.begin();
-        Self { backend, worker, outcome: OutcomeKind::Cancelled }
-    }
-
-    /// How it will have ended.
-    pub fn set_outcome(&mut self, outcome: OutcomeKind) {
-        self.outcome = outcome;
-    }
-
-    /// Where it is in flight.
-    pub fn backend(&self) -> &Arc<Backend> {
-        &self.backend
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.backend.load.end();
-        self.backend.ended(self.worker, self.outcome);
-    }
-}

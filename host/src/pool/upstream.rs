@@ -2,7 +2,7 @@
 //!
 //! It is driven inside the task of the request that uses it, not by a task of its own: a response
 //! then reaches the client's connection without a wake-up or a queue between. While it is idle nobody
-//! drives it; that the backend closed it shows when it is used next, or when [`Idle`](super::Idle) is swept.
+//! drives it; that the backend closed it shows when it is used next, or when [`Member`](super::Member) sweeps.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};

@@ -1,0 +1,209 @@
+//! The paths of the admin API.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::report::{self, ListenerReport};
+use super::{Order, State, metrics};
+use crate::config::Address;
+use crate::decide::Readiness;
+use crate::snapshot::change::{Action, Change, ChangeError, Changed};
+
+/// Largest body of a request, in bytes.
+const MAX_BODY: usize = 64 << 10;
+
+type Answer = Response<Full<Bytes>>;
+
+/// Answers one request.
+pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Answer {
+    if let Err((status, why)) = state.guard.check(request.method(), request.headers()) {
+        return refuse(status, why);
+    }
+    let path = request.uri().path().to_owned();
+    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let get = matches!(*request.method(), Method::GET | Method::HEAD);
+    match segments.as_slice() {
+        ["healthz"] if get => text(StatusCode::OK, "ok\n"),
+        ["readyz"] if get => ready(state),
+        ["metrics"] if get => metrics(state),
+        ["listeners"] if get => json(StatusCode::OK, &listeners(state)),
+        ["pools"] if get => {
+            let pools: Vec<_> = state.overview.snapshot().pools.iter().map(|pool| report::pool(pool)).collect();
+            json(StatusCode::OK, &pools)
+        }
+        ["plugins"] if get => json(StatusCode::OK, &report::plugins(&state.overview.snapshot())),
+        ["pools", pool, "backends", id] => {
+            let (pool, id) = (decode(pool).into(), decode(id).into());
+            backend(state, pool, id, request).await
+        }
+        ["healthz" | "readyz" | "metrics" | "listeners" | "pools" | "plugins"] => not_allowed("GET, HEAD"),
+        _ => refuse(StatusCode::NOT_FOUND, "there is nothing here; see /healthz /readyz /metrics /listeners /pools /plugins"),
+    }
+}
+
+fn ready(state: &State) -> Answer {
+    if !state.overview.ready.get() {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
+    }
+    text(StatusCode::OK, "ready\n")
+}
+
+fn metrics(state: &State) -> Answer {
+    let text = metrics::render(&state.overview.snapshot(), state.overview.started.elapsed());
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+fn listeners(state: &State) -> Vec<ListenerReport> {
+    let snapshot = state.overview.snapshot();
+    let bound = state.overview.listeners.iter().zip(&snapshot.listeners);
+    bound
+        .map(|((name, address), listener)| ListenerReport {
+            name: name.to_string(),
+            address: address.to_string(),
+            connections: listener.connections.sum(|counter| counter.get()),
+            requests: listener
+                .traffic
+                .iter()
+                .map(|traffic| traffic.sum(|cell| cell.classes.iter().map(|class| class.get()).sum()))
+                .sum(),
+        })
+        .collect()
+}
+
+/// The body of `PATCH`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Patch {
+    weight: Option<u16>,
+    state: Option<StateWord>,
+}
+
+/// The body of `PUT`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Put {
+    address: String,
+    #[serde(default = "one")]
+    weight: u16,
+    #[serde(default)]
+    backup: bool,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+fn one() -> u16 {
+    1
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StateWord {
+    Ready,
+    Draining,
+    Down,
+}
+
+/// Changes a backend.
+async fn backend(state: &State, pool: Arc<str>, id: Arc<str>, request: Request<Incoming>) -> Answer {
+    let method = request.method().clone();
+    let action = match method {
+        Method::PATCH => read(request).await.and_then(|patch: Patch| {
+            let state = patch.state.map(|word| match word {
+                StateWord::Ready => Readiness::Ready,
+                StateWord::Draining => Readiness::Draining,
+                StateWord::Down => Readiness::Down,
+            });
+            Ok(Action::Set { weight: patch.weight.map(u32::from), state })
+        }),
+        Method::PUT => read(request).await.and_then(|put: Put| {
+            let address: Address = put.address.parse().map_err(|error| format!("address: {error}"))?;
+            let (weight, backup, labels) = (u32::from(put.weight), put.backup, put.labels);
+            Ok(Action::Put { address_text: put.address.into(), address, weight, backup, labels })
+        }),
+        Method::DELETE => Ok(Action::Remove),
+        _ => return not_allowed("PATCH, PUT, DELETE"),
+    };
+    let action = match action {
+        Ok(action) => action,
+        Err(why) => return refuse(StatusCode::BAD_REQUEST, &why),
+    };
+    let (reply, done) = oneshot::channel();
+    let order = Order { change: Change { pool, backend: id, action }, reply };
+    if state.orders.send(order).await.is_err() {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "stopping");
+    }
+    match done.await {
+        Ok(Ok(Changed::Added)) => text(StatusCode::CREATED, "added\n"),
+        Ok(Ok(Changed::Changed)) => text(StatusCode::OK, "changed\n"),
+        Ok(Ok(Changed::Removed)) => text(StatusCode::NO_CONTENT, ""),
+        Ok(Err(error @ ChangeError::SameAddress(..))) => refuse(StatusCode::CONFLICT, &error.to_string()),
+        Ok(Err(error)) => refuse(StatusCode::NOT_FOUND, &error.to_string()),
+        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+    }
+}
+
+async fn read<T: serde::de::DeserializeOwned>(request: Request<Incoming>) -> Result<T, String> {
+    let body = Limited::new(request.into_body(), MAX_BODY).collect().await.map_err(|error| error.to_string())?;
+    serde_json::from_slice(&body.to_bytes()).map_err(|error| format!("the body is not what is wanted: {error}"))
+}
+
+/// Percent-decodes a segment; what is no UTF-8 then is left as it came.
+fn decode(segment: &str) -> String {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| segment.to_owned())
+}
+
+fn text(status: StatusCode, text: &str) -> Answer {
+    let mut response = Response::new(Full::new(Bytes::from(text.to_owned())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn refuse(status: StatusCode, why: &str) -> Answer {
+    text(status, &format!("{status}: {why}\n"))
+}
+
+fn not_allowed(allow: &'static str) -> Answer {
+    let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, allow);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+fn json<T: Serialize>(status: StatusCode, value: &T) -> Answer {
+    match serde_json::to_string(value) {
+        Ok(body) => {
+            let mut response = text(status, &(body + "\n"));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}

@@ -1,0 +1,204 @@
+//! `/metrics`, in Prometheus' text format.
+
+use std::fmt::{Display, Write};
+use std::time::Duration;
+
+use crate::decide::{FaultKind, Readiness};
+use crate::pool::backend::OutcomeKind;
+use crate::snapshot::{Listener, Pool, Snapshot};
+use crate::telemetry::counters::{DECISION_BOUNDS, REQUEST_BOUNDS};
+
+/// Everything that is counted.
+pub(super) fn render(snapshot: &Snapshot, uptime: Duration) -> String {
+    let mut page = Page(String::new());
+    page.about("trimtab_info", "gauge", "Always 1; the version.");
+    page.sample("trimtab_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.about("trimtab_uptime_seconds", "gauge", "Since the process started.");
+    page.sample("trimtab_uptime_seconds", &[], uptime.as_secs_f64());
+    requests(&mut page, snapshot);
+    backends(&mut page, snapshot);
+    decisions(&mut page, snapshot);
+    page.0
+}
+
+fn requests(page: &mut Page, snapshot: &Snapshot) {
+    const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+    let name = "trimtab_requests_total";
+    page.about(name, "counter", "Requests that ended, by class of status; none: the client left before a response.");
+    for_traffic(snapshot, |listener, pool, traffic| {
+        for (class, code) in CLASSES.into_iter().enumerate() {
+            let count = traffic.sum(|cell| cell.classes[class].get());
+            if count > 0 {
+                page.sample(name, &[("listener", &listener.name), ("pool", pool), ("code", code)], count);
+            }
+        }
+    });
+    let name = "trimtab_request_duration_seconds";
+    page.about(name, "histogram", "From the request's head to the end of the response.");
+    for listener in &snapshot.listeners {
+        let sum = |read: &dyn Fn(&crate::telemetry::counters::Traffic) -> u64| {
+            listener.traffic.iter().map(|traffic| traffic.sum(read)).sum::<u64>()
+        };
+        let buckets = (0..=REQUEST_BOUNDS.len()).map(|position| sum(&|cell| cell.durations.bucket(position)));
+        page.histogram(
+            name,
+            &[("listener", &listener.name)],
+            &REQUEST_BOUNDS,
+            buckets,
+            sum(&|cell| cell.durations.sum_ns()),
+        );
+    }
+    let name = "trimtab_requests_in_flight";
+    page.about(name, "gauge", "Requests that are being answered.");
+    for listener in &snapshot.listeners {
+        let count: u64 = listener.traffic.iter().map(|traffic| traffic.sum(|cell| cell.in_flight.get())).sum();
+        page.sample(name, &[("listener", &listener.name)], count);
+    }
+    let name = "trimtab_connections";
+    page.about(name, "gauge", "Open client connections.");
+    for listener in &snapshot.listeners {
+        page.sample(name, &[("listener", &listener.name)], listener.connections.sum(|counter| counter.get()));
+    }
+}
+
+fn for_traffic(
+    snapshot: &Snapshot,
+    mut each: impl FnMut(&Listener, &str, &crate::telemetry::counters::PerWorker<crate::telemetry::counters::Traffic>),
+) {
+    for listener in &snapshot.listeners {
+        for (number, traffic) in listener.traffic.iter().enumerate() {
+            each(listener, snapshot.pools.get(number).map_or("", |pool| &pool.name), traffic);
+        }
+    }
+}
+
+fn backends(page: &mut Page, snapshot: &Snapshot) {
+    let name = "trimtab_backend_requests_total";
+    page.about(name, "counter", "Attempts that ended, by outcome.");
+    for_backends(snapshot, |labels, backend, _| {
+        for kind in OutcomeKind::ALL {
+            let [pool, id] = *labels;
+            page.sample(name, &[pool, id, ("outcome", kind.as_str())], backend.outcomes(kind));
+        }
+    });
+    let name = "trimtab_backend_in_flight";
+    page.about(name, "gauge", "Requests in flight.");
+    for_backends(snapshot, |labels, backend, _| page.sample(name, labels, backend.load.in_flight()));
+    let name = "trimtab_backend_ready";
+    page.about(name, "gauge", "1 when new clients may be given it.");
+    for_backends(snapshot, |labels, _, state| page.sample(name, labels, u8::from(state == Readiness::Ready)));
+    let name = "trimtab_backend_latency_seconds";
+    page.about(name, "gauge", "Average latency to the response head, sensitive to peaks.");
+    for_backends(snapshot, |labels, backend, _| {
+        if let Some(us) = backend.load.latency_us() {
+            page.sample(name, labels, f64::from(us) / 1e6);
+        }
+    });
+}
+
+fn for_backends(snapshot: &Snapshot, mut each: impl FnMut(&[(&str, &str); 2], &crate::pool::Backend, Readiness)) {
+    for pool in &snapshot.pools {
+        for (member, row) in pool.members.iter().zip(&pool.rows) {
+            each(&[("pool", &pool.name), ("backend", &member.backend.id)], &member.backend, row.readiness);
+        }
+    }
+}
+
+fn decisions(page: &mut Page, snapshot: &Snapshot) {
+    let labels = |pool: &'_ Pool| [("plugin", pool.balancer.name().to_string()), ("pool", pool.name.to_string())];
+    let name = "trimtab_decision_seconds";
+    page.about(name, "histogram", "Time of a decision, from setting its deadline to the checked answer.");
+    for pool in &snapshot.pools {
+        let [plugin, of] = &labels(pool);
+        let buckets =
+            (0..=DECISION_BOUNDS.len()).map(|position| pool.decisions.sum(|cell| cell.times.bucket(position)));
+        page.histogram(
+            name,
+            &[(plugin.0, &plugin.1), (of.0, &of.1)],
+            &DECISION_BOUNDS,
+            buckets,
+            pool.decisions.sum(|cell| cell.times.sum_ns()),
+        );
+    }
+    let name = "trimtab_plugin_faults_total";
+    page.about(name, "counter", "Decisions that the plugin could not be had for, by kind.");
+    for pool in &snapshot.pools {
+        let [plugin, of] = &labels(pool);
+        for kind in FaultKind::ALL {
+            let count = pool.decisions.sum(|cell| cell.faults[kind as usize].get());
+            page.sample(name, &[(plugin.0, &plugin.1), (of.0, &of.1), ("kind", kind.as_str())], count);
+        }
+    }
+    let name = "trimtab_fallbacks_total";
+    page.about(name, "counter", "Decisions made by the fallback.");
+    for pool in &snapshot.pools {
+        page.sample(name, &[("pool", &pool.name)], pool.decisions.sum(|cell| cell.fallbacks.get()));
+    }
+    let name = "trimtab_refusals_total";
+    page.about(name, "counter", "Requests that the plugin refused.");
+    for pool in &snapshot.pools {
+        page.sample(name, &[("pool", &pool.name)], pool.decisions.sum(|cell| cell.refusals.get()));
+    }
+}
+
+/// The text, line by line.
+struct Page(String);
+
+impl Page {
+    fn about(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a string cannot fail, here and below.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.0.push_str(name);
+        for (i, (label, text)) in labels.iter().enumerate() {
+            self.0.push(if i == 0 { '{' } else { ',' });
+            let _ = write!(self.0, "{label}=\"");
+            for c in text.chars() {
+                match c {
+                    '\\' => self.0.push_str("\\\\"),
+                    '"' => self.0.push_str("\\\""),
+                    '\n' => self.0.push_str("\\n"),
+                    c => self.0.push(c),
+                }
+            }
+            self.0.push('"');
+        }
+        let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+
+    fn histogram(
+        &mut self,
+        name: &str,
+        labels: &[(&str, &str)],
+        bounds_ns: &[u64],
+        buckets: impl Iterator<Item = u64>,
+        sum_ns: u64,
+    ) {
+        let mut total = 0;
+        for (position, count) in buckets.enumerate() {
+            total += count;
+            let bound = bounds_ns.get(position).map_or("+Inf".to_owned(), |ns| (*ns as f64 / 1e9).to_string());
+            let labels: Vec<_> = labels.iter().copied().chain([("le", bound.as_str())]).collect();
+            self.sample(&format!("{name}_bucket"), &labels, total);
+        }
+        self.sample(&format!("{name}_sum"), labels, sum_ns as f64 / 1e9);
+        self.sample(&format!("{name}_count"), labels, total);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped_and_buckets_add_up() {
+        let mut page = Page(String::new());
+        page.sample("m", &[("a", "x\"y\\z\n"), ("b", "")], 1);
+        page.histogram("h", &[], &[250, 1_000_000_000], [2, 0, 1].into_iter(), 1500);
+        let expected = "m{a=\"x\\\"y\\\\z\\n\",b=\"\"} 1\nh_bucket{le=\"0.00000025\"} 2\nh_bucket{le=\"1\"} 2\n\
+                        h_bucket{le=\"+Inf\"} 3\nh_sum 0.0000015\nh_count 3\n";
+        assert_eq!(page.0, expected);
+    }
+}

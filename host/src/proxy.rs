@@ -1,0 +1,124 @@
+//! The data path: from an accepted socket to a backend and back.
+//!
+//! [`http`] serves a client's connection, [`forward`] takes one request through its decisions and attempts,
+//! [`body`] and [`upgrade`] carry the bytes. Everything here runs on one worker's thread, takes no lock and
+//! waits on nothing but sockets and the deadlines of [`deadline`].
+
+pub mod body;
+pub mod deadline;
+pub mod downstream;
+pub mod error;
+pub mod exchange;
+pub mod forward;
+pub mod headers;
+pub mod http;
+pub mod line;
+pub mod upgrade;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::snapshot::View;
+use crate::telemetry::access::Sink;
+use deadline::Deadlines;
+
+/// Idle connections to backends are swept once a second.
+const SWEEP_TICKS: u64 = 10;
+
+/// What the data path of one worker works with.
+pub struct Proxy {
+    /// Number of this worker.
+    pub worker: usize,
+    /// What new requests see.
+    pub view: RefCell<Rc<View>>,
+    /// Timeouts of its connections.
+    pub deadlines: Rc<Deadlines>,
+    /// Where requests are logged, if anywhere.
+    pub access_log: Option<Sink>,
+    /// Open client connections.
+    pub connections: Cell<usize>,
+    /// Connections close as soon as their request is answered.
+    pub draining: Cell<bool>,
+    ticks: Cell<u64>,
+    /// Idle connections to backends, as of the last sweep; at least one until the first.
+    idle: Cell<usize>,
+    clock: Clock,
+    random: RefCell<fastrand::Rng>,
+}
+
+impl Proxy {
+    /// Of one worker, serving `view`.
+    pub fn new(worker: usize, view: View, access_log: Option<Sink>) -> Rc<Self> {
+        Rc::new(Self {
+            worker,
+            view: RefCell::new(Rc::new(view)),
+            deadlines: Deadlines::new(),
+            access_log,
+            connections: Cell::new(0),
+            draining: Cell::new(false),
+            ticks: Cell::new(0),
+            idle: Cell::new(1),
+            clock: Clock::new(),
+            random: RefCell::new(fastrand::Rng::new()),
+        })
+    }
+
+    /// Every 100 ms while there are connections. Answers whether it should go on when there are none:
+    /// idle connections to backends have to be watched too.
+    pub fn tick(&self) -> bool {
+        self.clock.follow();
+        if let Some(log) = &self.access_log {
+            log.flush();
+        }
+        self.ticks.set(self.ticks.get() + 1);
+        if self.ticks.get().is_multiple_of(SWEEP_TICKS) {
+            self.idle.set(self.sweep());
+        }
+        self.idle.get() > 0 || self.connections.get() > 0
+    }
+
+    /// Closes idle connections to backends that are too old or stale. Answers how many are left.
+    fn sweep(&self) -> usize {
+        let (view, now) = (Rc::clone(&self.view.borrow()), Instant::now());
+        let mut left = 0;
+        for steering in &view.steering {
+            let timeout = steering.pool().policy.idle_timeout;
+            left += steering.members().iter().map(|member| member.sweep(now, timeout)).sum::<usize>();
+        }
+        left
+    }
+
+    fn random(&self) -> u64 {
+        self.random.borrow_mut().u64(..)
+    }
+}
+
+/// Unix time from the monotonic clock: one reading serves for durations and for the time of day.
+struct Clock {
+    epoch: Instant,
+    /// Unix microseconds at `epoch`. Only ever grows, so that time never goes back.
+    offset_us: Cell<u64>,
+}
+
+impl Clock {
+    fn new() -> Self {
+        let clock = Self { epoch: Instant::now(), offset_us: Cell::new(0) };
+        clock.follow();
+        clock
+    }
+
+    fn unix_us(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.epoch).as_micros();
+        self.offset_us.get() + u64::try_from(since).unwrap_or(u64::MAX)
+    }
+
+    /// Follows the wall clock, where that goes forward.
+    fn follow(&self) {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let offset = u64::try_from(wall).unwrap_or(u64::MAX).saturating_sub(
+            u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX),
+        );
+        self.offset_us.set(offset.max(self.offset_us.get()));
+    }
+}

@@ -1,0 +1,158 @@
+//! What goes wrong with a request, and the one place where it becomes a response.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+
+use super::body::Body;
+
+/// Names the reason of a response that Trimtab itself made.
+pub const REASON: HeaderName = HeaderName::from_static("x-trimtab-reason");
+
+/// Why a request gets a response of our own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Not HTTP, or not as it must be.
+    #[error("the request is malformed")]
+    BadRequest,
+    /// HTTP/1.1 without exactly one valid `Host`.
+    #[error("the request has no single valid Host")]
+    BadHost,
+    /// `CONNECT`: a balancer is no forward proxy.
+    #[error("CONNECT is not for a load balancer")]
+    ConnectMethod,
+    /// `deny`, or not in `allow`.
+    #[error("this client is not allowed here")]
+    Denied,
+    /// No route matches and the listener has no pool.
+    #[error("no route matches this request")]
+    NoRoute,
+    /// The head did not come within `header_timeout`.
+    #[error("the request's head did not come in time")]
+    HeadTimeout,
+    /// The body did not come on within `body_timeout`.
+    #[error("the request's body did not come in time")]
+    BodyTimeout,
+    /// Over `max_body_size`.
+    #[error("the request's body is too large")]
+    BodyTooLarge,
+    /// The client's body broke off or is malformed.
+    #[error("the request's body broke off")]
+    BodyBroken,
+    /// The request target is too long.
+    #[error("the request's target is too long")]
+    UriTooLong,
+    /// Over `max_head_size` or `max_headers`.
+    #[error("the request's head is too large")]
+    HeadTooLarge,
+    /// The plugin refuses the client.
+    #[error("this request is refused")]
+    Refused(u16),
+    /// No backend is ready, or none is left.
+    #[error("no backend is ready")]
+    NoBackend,
+    /// No connection to the backend could be made.
+    #[error("the backend does not accept connections")]
+    Connect,
+    /// No connection to the backend within `connect_timeout`.
+    #[error("the backend does not answer")]
+    ConnectTimeout,
+    /// The backend broke off before its response's head was complete, or sent nonsense.
+    #[error("the backend broke off")]
+    Reset,
+    /// No response head within `response_timeout`.
+    #[error("the backend did not respond in time")]
+    ResponseTimeout,
+}
+
+impl Error {
+    /// The response's status.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest | Self::BadHost | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::ConnectMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Denied => StatusCode::FORBIDDEN,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::HeadTimeout | Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Refused(status) => StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN),
+            Self::NoBackend => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connect | Self::Reset => StatusCode::BAD_GATEWAY,
+            Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The value of [`REASON`].
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::BadHost => "bad-host",
+            Self::ConnectMethod => "connect-method",
+            Self::Denied => "denied",
+            Self::NoRoute => "no-route",
+            Self::HeadTimeout => "header-timeout",
+            Self::BodyTimeout => "body-timeout",
+            Self::BodyTooLarge => "body-too-large",
+            Self::BodyBroken => "body-broken",
+            Self::UriTooLong => "uri-too-long",
+            Self::HeadTooLarge => "head-too-large",
+            Self::Refused(_) => "refused-by-plugin",
+            Self::NoBackend => "no-backend",
+            Self::Connect => "connect-error",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::Reset => "backend-reset",
+            Self::ResponseTimeout => "response-timeout",
+        }
+    }
+
+    /// Whether the connection cannot carry another request after it.
+    fn closes(self) -> bool {
+        matches!(
+            self,
+            Self::BadRequest
+                | Self::BadHost
+                | Self::ConnectMethod
+                | Self::HeadTimeout
+                | Self::BodyTimeout
+                | Self::BodyTooLarge
+                | Self::BodyBroken
+                | Self::UriTooLong
+                | Self::HeadTooLarge
+        )
+    }
+
+    /// The response.
+    pub fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::full(self.text()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(REASON, HeaderValue::from_static(self.reason()));
+        if self.closes() {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// The response as bytes, for a connection that hyper has given up.
+    pub fn to_bytes(self) -> Vec<u8> {
+        let (status, text) = (self.status(), self.text());
+        let mut bytes = format!(
+            "HTTP/1.1 {} {}\r\ncontent-type: text/plain; charset=utf-8\r\n{REASON}: {}\r\nconnection: close\r\n\
+             content-length: {}\r\ndate: {}\r\n\r\n",
+            status.as_u16(),
+            status.canonical_reason().unwrap_or("Error"),
+            self.reason(),
+            text.len(),
+            httpdate::fmt_http_date(std::time::SystemTime::now()),
+        )
+        .into_bytes();
+        bytes.extend_from_slice(&text);
+        bytes
+    }
+
+    fn text(self) -> Bytes {
+        Bytes::from(format!("{}: {self}\n", self.status()))
+    }
+}

@@ -1,0 +1,148 @@
+//! One request and its response, as counters and the access log see them.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Instant, SystemTime};
+
+use http::{HeaderValue, Method, StatusCode, Uri};
+
+use super::Proxy;
+use crate::pool::InFlight;
+use crate::snapshot::View;
+
+/// Begins with a request's head and ends, when dropped, with the last of its response.
+pub struct Exchange {
+    proxy: Rc<Proxy>,
+    view: Rc<View>,
+    listener: usize,
+    /// Position of the pool, or one behind the last for none.
+    pool: usize,
+    began: Instant,
+    status: Option<StatusCode>,
+    broke_off: bool,
+    /// Bytes of the response's body.
+    sent: u64,
+    attempts: u32,
+    /// The attempt whose response the client gets.
+    in_flight: Option<InFlight>,
+    /// Only while there is an access log.
+    entry: Option<Box<Entry>>,
+}
+
+/// What the access log says of a request.
+pub struct Entry {
+    /// The client, after trusted proxies.
+    pub client: SocketAddr,
+    /// The request's method.
+    pub method: Method,
+    /// The request's target.
+    pub uri: Uri,
+    /// The request's id.
+    pub request_id: Option<HeaderValue>,
+}
+
+impl Exchange {
+    /// A request's head is there.
+    pub fn begin(proxy: &Rc<Proxy>, view: &Rc<View>, listener: usize, began: Instant) -> Box<Self> {
+        Box::new(Self {
+            proxy: Rc::clone(proxy),
+            view: Rc::clone(view),
+            listener,
+            pool: usize::MAX,
+            began,
+            status: None,
+            broke_off: false,
+            sent: 0,
+            attempts: 0,
+            in_flight: None,
+            entry: None,
+        })
+    }
+
+    /// For the access log.
+    pub fn log(&mut self, entry: Box<Entry>) {
+        self.entry = Some(entry);
+    }
+
+    /// It goes to this pool, or to none.
+    pub fn enter_pool(&mut self, pool: Option<usize>) {
+        let pools = self.view.snapshot.pools.len();
+        self.pool = pool.unwrap_or(pools);
+        if let Some(traffic) = self.traffic() {
+            traffic.in_flight.add(1);
+        }
+    }
+
+    /// One more backend is tried.
+    pub fn attempted(&mut self) {
+        self.attempts += 1;
+    }
+
+    /// The response's head is there; it comes from this attempt, or from us.
+    pub fn respond(&mut self, status: StatusCode, in_flight: Option<InFlight>) {
+        self.status = Some(status);
+        self.in_flight = in_flight;
+    }
+
+    /// More of the response's body goes to the client.
+    pub fn sends(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    /// The response ended before its end.
+    pub fn broke_off(&mut self) {
+        self.broke_off = true;
+    }
+
+    fn traffic(&self) -> Option<&crate::telemetry::counters::Traffic> {
+        let listener = self.view.snapshot.listeners.get(self.listener)?;
+        Some(listener.traffic.get(self.pool)?.of(self.proxy.worker))
+    }
+
+    /// `time client listener pool backend attempts status bytes microseconds "METHOD target" request-id`
+    fn write(&self, entry: &Entry, took: std::time::Duration, line: &mut Vec<u8>) {
+        let snapshot = &self.view.snapshot;
+        let listener = snapshot.listeners.get(self.listener).map_or("-", |listener| &*listener.name);
+        let pool = snapshot.pools.get(self.pool).map_or("-", |pool| &*pool.name);
+        let backend = self.in_flight.as_ref().map_or("-", |attempt| &*attempt.member().backend.id);
+        let status = self.status.map_or(0, |status| status.as_u16());
+        let time = humantime::format_rfc3339_micros(SystemTime::now());
+        let id = entry.request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or("-");
+        // Writing to a vector cannot fail.
+        let _ = write!(
+            line,
+            "{time} {} {listener} {pool} {backend} {} {status} {} {} \"{} ",
+            entry.client,
+            self.attempts,
+            self.sent,
+            took.as_micros(),
+            entry.method,
+        );
+        for byte in entry.uri.path_and_query().map_or("/", |target| target.as_str()).bytes() {
+            match byte {
+                b'"' | b'\\' => line.extend([b'\\', byte]),
+                b'!'..=b'~' => line.push(byte),
+                _ => drop(write!(line, "\\x{byte:02x}")),
+            }
+        }
+        let _ = write!(line, "\" {id}{}", if self.broke_off { " broke-off" } else { "" });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let took = self.began.elapsed();
+        if let Some(traffic) = self.traffic() {
+            traffic.in_flight.subtract(1);
+            traffic.durations.observe(took);
+            let class = self.status.map_or(0, |status| usize::from(status.as_u16() / 100));
+            if let Some(counter) = traffic.classes.get(class) {
+                counter.add(1);
+            }
+        }
+        if let (Some(entry), Some(log)) = (&self.entry, &self.proxy.access_log) {
+            log.line(|line| self.write(entry, took, line));
+        }
+    }
+}

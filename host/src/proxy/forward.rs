@@ -1,0 +1,191 @@
+//! One request through its attempts: pick, connect, send, and again elsewhere while that may be.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, Method, Request, Response, Uri};
+use hyper::body::Incoming;
+
+use super::Proxy;
+use super::error::Error;
+use super::exchange::Exchange;
+use super::line::{Line, Phase};
+use crate::decide::Facts;
+use crate::pool::backend::OutcomeKind;
+use crate::pool::connect::{ConnectError, connect};
+use crate::pool::upstream::{Outgoing, SendError};
+use crate::pool::{InFlight, Member, Upstream};
+use crate::snapshot::steering::{Circumstances, Picked};
+use crate::snapshot::{Policy, Steering};
+
+/// A backend's response, and what it came by.
+pub struct Answer {
+    /// Its head, and the body still to come.
+    pub response: Response<Incoming>,
+    /// The connection that the body comes by.
+    pub upstream: Box<Upstream>,
+    /// The attempt, which ends with the body.
+    pub in_flight: InFlight,
+}
+
+/// What a request is forwarded with.
+pub struct Forward<'a> {
+    /// The worker's.
+    pub proxy: &'a Proxy,
+    /// The client's connection.
+    pub line: &'a Line,
+    /// Of the pool that the request goes to.
+    pub steering: &'a Steering,
+    /// Of the same pool.
+    pub policy: &'a Policy,
+    /// Seed of the key hash.
+    pub hash_seed: u64,
+}
+
+/// Where a failed attempt leaves the request.
+enum Failed {
+    /// It may go to another backend, with this body.
+    Elsewhere(Error, Outgoing),
+    /// It may not.
+    Final(Error),
+}
+
+impl Forward<'_> {
+    /// Sends the request that `facts` describe until a backend answers. `facts` come back.
+    ///
+    /// # Errors
+    /// The error of the last attempt, when no backend answers.
+    pub async fn run(
+        &self,
+        mut facts: Box<Facts>,
+        mut body: Outgoing,
+        exchange: &mut Exchange,
+    ) -> (Box<Facts>, Result<Answer, Error>) {
+        let mut tried: Vec<Rc<Member>> = Vec::new();
+        let mut last = Error::NoBackend;
+        loop {
+            let with = Circumstances {
+                random: self.proxy.random(),
+                now_us: self.proxy.clock.unix_us(Instant::now()),
+                hash_seed: self.hash_seed,
+                tried: &tried,
+            };
+            let (back, picked, began) = self.steering.pick(facts, &with);
+            facts = back;
+            let member = match picked {
+                Picked::Member(member) => member,
+                Picked::Refuse(status) => return (facts, Err(Error::Refused(status))),
+                Picked::Nobody => return (facts, Err(last)),
+            };
+            exchange.attempted();
+            match self.attempt(&facts, body, &member, began).await {
+                Ok(answer) => return (facts, Ok(answer)),
+                Err(Failed::Final(error)) => return (facts, Err(error)),
+                Err(Failed::Elsewhere(error, same)) => (last, body) = (error, same),
+            }
+            if tried.len() >= self.policy.retries as usize {
+                return (facts, Err(last));
+            }
+            tried.push(member);
+        }
+    }
+
+    /// One backend: on a kept connection if there is one and, if that turns out closed, on a fresh one.
+    async fn attempt(
+        &self,
+        facts: &Facts,
+        body: Outgoing,
+        member: &Rc<Member>,
+        began: Instant,
+    ) -> Result<Answer, Failed> {
+        let mut in_flight = InFlight::begin(Rc::clone(member));
+        let mut body = body;
+        let mut upstream = member.take_idle();
+        loop {
+            let mut connection = match upstream.take() {
+                Some(kept) => kept,
+                None => match Box::pin(self.open(member)).await {
+                    Ok(fresh) => fresh,
+                    Err((outcome, error)) => {
+                        in_flight.set_outcome(outcome);
+                        return Err(Failed::Elsewhere(error, body));
+                    }
+                },
+            };
+            let replayable = matches!(body, Outgoing::Empty) && is_idempotent(&facts.method);
+            let request = request(&facts.method, &facts.uri, &facts.headers, body);
+            self.line.await_backend(self.policy.response_timeout);
+            let sent = connection.send(request, || self.line.phase() == Phase::Backend && self.line.watch().is_over());
+            let failed = match sent.await {
+                Ok(response) => {
+                    let now = Instant::now();
+                    let latency = u32::try_from((now - began).as_micros()).unwrap_or(u32::MAX);
+                    member.backend.load.sample(latency, self.proxy.clock.unix_us(now));
+                    in_flight.set_outcome(OutcomeKind::of_status(response.status()));
+                    return Ok(Answer { response, upstream: connection, in_flight });
+                }
+                Err(None) => {
+                    in_flight.set_outcome(OutcomeKind::Timeout);
+                    return Err(Failed::Final(Error::ResponseTimeout));
+                }
+                Err(Some(failed)) => failed,
+            };
+            if let Some(error) = self.line.body_error.take() {
+                // It was the client: its outcome stays cancelled.
+                return Err(Failed::Final(error));
+            }
+            body = match again(failed, replayable) {
+                Some(same) => same,
+                None => {
+                    in_flight.set_outcome(OutcomeKind::Reset);
+                    return Err(Failed::Final(Error::Reset));
+                }
+            };
+            if !connection.is_reused() {
+                in_flight.set_outcome(OutcomeKind::Reset);
+                return Err(Failed::Elsewhere(Error::Reset, body));
+            }
+        }
+    }
+
+    /// A fresh connection.
+    async fn open(&self, member: &Member) -> Result<Box<Upstream>, (OutcomeKind, Error)> {
+        self.line.enter(Phase::Busy);
+        let timeout: Duration = self.policy.connect_timeout;
+        let backend = &member.backend;
+        match connect(&backend.address, timeout).await {
+            Ok(stream) => match Upstream::new(stream).await {
+                Ok(upstream) => Ok(Box::new(upstream)),
+                Err(_) => Err((OutcomeKind::ConnectError, Error::Connect)),
+            },
+            Err(error) => {
+                tracing::debug!(backend = %backend.id, address = %backend.address_text, %error, "no connection");
+                Err(match error {
+                    ConnectError::Timeout(_) => (OutcomeKind::Timeout, Error::ConnectTimeout),
+                    ConnectError::Io(_) => (OutcomeKind::ConnectError, Error::Connect),
+                })
+            }
+        }
+    }
+}
+
+/// The body to send the request with once more, where it may be sent once more (RFC 9110 §9.2.2).
+fn again(failed: SendError, replayable: bool) -> Option<Outgoing> {
+    match failed.unsent {
+        Some(request) => Some(request.into_body()),
+        None if replayable => Some(Outgoing::Empty),
+        None => None,
+    }
+}
+
+fn is_idempotent(method: &Method) -> bool {
+    method.is_idempotent()
+}
+
+fn request(method: &Method, uri: &Uri, headers: &HeaderMap, body: Outgoing) -> Request<Outgoing> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = uri.clone();
+    *request.headers_mut() = headers.clone();
+    request
+}

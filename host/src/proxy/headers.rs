@@ -1,0 +1,240 @@
+//! Headers on their way through: what may not be passed on, and what we add.
+//!
+//! Hop-by-hop fields end here (RFC 9110 §7.6.1). `X-Forwarded-*` and `Forwarded` (RFC 7239) are believed from
+//! trusted proxies only; from anybody else they are replaced.
+
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::{
+    CONNECTION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use ipnet::IpNet;
+
+/// `X-Forwarded-For`
+pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// `X-Forwarded-Proto`
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// `X-Forwarded-Host`
+pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// `X-Request-Id`
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Longest request id that is taken over from a client.
+const LONGEST_REQUEST_ID: usize = 128;
+
+/// What is the same for all requests of a connection.
+pub struct Peer {
+    /// Who is connected to us.
+    pub address: SocketAddr,
+    /// Whether its forwarding headers are believed.
+    pub trusted: bool,
+    /// Its address as `X-Forwarded-For` has it.
+    text: HeaderValue,
+}
+
+impl Peer {
+    /// `trusted_proxies` are the listener's.
+    pub fn new(address: SocketAddr, trusted_proxies: &[IpNet]) -> Self {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let text = HeaderValue::from_str(&address.ip().to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+        Self { address, trusted: trusts(trusted_proxies, address.ip()), text }
+    }
+}
+
+fn trusts(trusted_proxies: &[IpNet], address: IpAddr) -> bool {
+    trusted_proxies.iter().any(|net| net.contains(&address))
+}
+
+/// Removes what belongs to the client's connection only. Answers the protocol that the client asks to
+/// upgrade to, whose headers are the ones that stay.
+pub fn end_hop(headers: &mut HeaderMap) -> bool {
+    let upgrade = remove_listed(headers);
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING] {
+        headers.remove(name);
+    }
+    // The one use of TE that passes a hop: the client takes trailers.
+    if let Some(te) = headers.get(TE) {
+        let trailers = te.as_bytes().split(|b| *b == b',').any(|t| t.trim_ascii().eq_ignore_ascii_case(b"trailers"));
+        if trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        } else {
+            headers.remove(TE);
+        }
+    }
+    let upgrade = upgrade && headers.contains_key(UPGRADE);
+    if upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    } else {
+        headers.remove(UPGRADE);
+    }
+    upgrade
+}
+
+/// Removes `Connection` and the headers that it lists. Answers whether `upgrade` is among them.
+fn remove_listed(headers: &mut HeaderMap) -> bool {
+    let Some(first) = headers.get(CONNECTION) else {
+        return false;
+    };
+    // By far the most common values list nothing.
+    if matches!(first.as_bytes(), b"keep-alive" | b"close" | b"Keep-Alive") && only_one(headers, &CONNECTION) {
+        headers.remove(CONNECTION);
+        return false;
+    }
+    let listed: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
+    headers.remove(CONNECTION);
+    let mut upgrade = false;
+    for token in listed.iter().flat_map(|value| value.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii) {
+        if token.eq_ignore_ascii_case(b"upgrade") {
+            upgrade = true;
+        } else if let Ok(name) = HeaderName::from_bytes(token)
+            && name != HOST
+            && name != TE
+        {
+            headers.remove(name);
+        }
+    }
+    upgrade
+}
+
+fn only_one(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.get_all(name).iter().nth(1).is_none()
+}
+
+/// Sets the forwarding headers, and answers the client's address: the peer's or, behind trusted proxies, the
+/// last one in `X-Forwarded-For` (else `Forwarded`) that is not a trusted proxy itself.
+pub fn forward(headers: &mut HeaderMap, peer: &Peer, trusted_proxies: &[IpNet], forwarded: bool) -> SocketAddr {
+    let host = headers.get(HOST).cloned();
+    if !peer.trusted {
+        headers.insert(X_FORWARDED_FOR, peer.text.clone());
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        if forwarded {
+            headers.insert(FORWARDED, element(peer, host.as_ref()));
+        } else {
+            headers.remove(FORWARDED);
+        }
+        match host {
+            Some(host) => headers.insert(X_FORWARDED_HOST, host),
+            None => headers.remove(X_FORWARDED_HOST),
+        };
+        return peer.address;
+    }
+    let client = client_of(headers, peer, trusted_proxies);
+    let chain = joined(headers, &X_FORWARDED_FOR);
+    headers.insert(X_FORWARDED_FOR, append(chain, &peer.text));
+    if !headers.contains_key(X_FORWARDED_PROTO) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    if let Some(host) = &host
+        && !headers.contains_key(X_FORWARDED_HOST)
+    {
+        headers.insert(X_FORWARDED_HOST, host.clone());
+    }
+    if forwarded || headers.contains_key(FORWARDED) {
+        let chain = joined(headers, &FORWARDED);
+        headers.insert(FORWARDED, append(chain, &element(peer, host.as_ref())));
+    }
+    client
+}
+
+/// The client behind a trusted peer.
+fn client_of(headers: &HeaderMap, peer: &Peer, trusted_proxies: &[IpNet]) -> SocketAddr {
+    let mut client = peer.address;
+    let hops: Vec<_> = if headers.contains_key(X_FORWARDED_FOR) {
+        texts(headers, &X_FORWARDED_FOR).map(address).collect()
+    } else {
+        texts(headers, &FORWARDED).map(|element| parameter(element, "for").and_then(address)).collect()
+    };
+    // From the nearest hop outwards, as long as each was told by one that we trust.
+    for hop in hops.into_iter().rev() {
+        let Some(hop) = hop else { break };
+        client = hop;
+        if !trusts(trusted_proxies, hop.ip()) {
+            break;
+        }
+    }
+    client
+}
+
+/// The comma-separated elements of all headers of this name.
+fn texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','))
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`, quoted or not.
+fn address(text: &str) -> Option<SocketAddr> {
+    let text = text.trim().trim_matches('"');
+    let ip = |text: &str| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip.to_canonical(), 0));
+    ip(text)
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|a| SocketAddr::new(a.ip().to_canonical(), a.port())))
+        .or_else(|| ip(text.strip_prefix('[')?.strip_suffix(']')?))
+}
+
+fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
+    element.split(';').find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        key.trim().eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
+/// This hop as an element of `Forwarded`.
+fn element(peer: &Peer, host: Option<&HeaderValue>) -> HeaderValue {
+    let mut text = match peer.address.ip() {
+        IpAddr::V4(v4) => format!("for={v4}"),
+        IpAddr::V6(v6) => format!("for=\"[{v6}]\""),
+    };
+    if let Some(host) = host.and_then(|host| host.to_str().ok()) {
+        // A Host is validated, so it holds nothing that a quoted string would have to escape.
+        let _ = write!(text, ";host=\"{host}\"");
+    }
+    text.push_str(";proto=http");
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("for=unknown"))
+}
+
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    if only_one(headers, name) {
+        return headers.get(name).cloned();
+    }
+    let all: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&all.join(&b", "[..])).ok()
+}
+
+fn append(chain: Option<HeaderValue>, hop: &HeaderValue) -> HeaderValue {
+    match chain {
+        Some(chain) => HeaderValue::from_bytes(&[chain.as_bytes(), b", ", hop.as_bytes()].concat())
+            .unwrap_or_else(|_| hop.clone()),
+        None => hop.clone(),
+    }
+}
+
+/// Keeps the client's request id if it is one, else sets a new one from `random`.
+pub fn request_id(headers: &mut HeaderMap, random: impl FnOnce() -> u128) {
+    let usable = |id: &HeaderValue| {
+        (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    if headers.get(X_REQUEST_ID).is_some_and(usable) && only_one(headers, &X_REQUEST_ID) {
+        return;
+    }
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let random = random();
+    let mut id = [0; 32];
+    for (i, digit) in id.iter_mut().enumerate() {
+        *digit = DIGITS[(random >> (4 * i)) as usize & 15];
+    }
+    if let Ok(id) = HeaderValue::from_bytes(&id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+}
+
+/// Whether this is a `Host` that may be passed on: `name`, `name:port`, `[v6]:port`, printable and without
+/// what would make it a URL, a list or user information.
+pub fn is_valid_host(host: &[u8]) -> bool {
+    host.len() <= 255 + 6
+        && host.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b'?' | b'#' | b'@' | b',' | b'\\' | b'"' | b'<' | b'>'))
+}
+
+#[cfg(test)]
+mod tests;

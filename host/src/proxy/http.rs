@@ -1,0 +1,336 @@
+//! A client's HTTP/1.1 connection, and each request on it up to the decision where it goes.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant;
+
+use http::header::{CONTENT_LENGTH, EXPECT, HOST};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::body::{Body, RequestBody, UpstreamBody};
+use super::downstream::Downstream;
+use super::error::Error;
+use super::exchange::{Entry, Exchange};
+use super::forward::{Answer, Forward};
+use super::headers::{self, Peer};
+use super::line::{Line, Phase};
+use super::upgrade::{self, Tunnel};
+use super::Proxy;
+use crate::decide::Facts;
+use crate::pool::upstream::Outgoing;
+use crate::snapshot::{Listener, Pool, View};
+
+/// Smallest size that hyper takes for its buffer, in bytes.
+const SMALLEST_BUFFER: usize = 8192;
+
+/// A client's connection, for all its requests.
+struct Client {
+    proxy: Rc<Proxy>,
+    listener: usize,
+    peer: Peer,
+    line: Rc<Line>,
+    /// Kept from request to request, so that facts are allocated once.
+    facts: RefCell<Box<Facts>>,
+}
+
+/// Serves one connection to its end.
+pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address: SocketAddr) {
+    let view = Rc::clone(&proxy.view.borrow());
+    let Some(settings) = view.snapshot.listeners.get(listener).cloned() else { return };
+    if !settings.access.permits(address.ip()) {
+        refuse(socket, Error::Denied).await;
+        return;
+    }
+    let _open = Open::begin(&proxy, &settings);
+    let line = Line::new(proxy.deadlines.watch(), &settings.limits);
+    let client = Rc::new(Client {
+        peer: Peer::new(address, &settings.trusted_proxies),
+        facts: RefCell::new(Box::new(Facts {
+            protocol: "http/1.1",
+            listener: std::sync::Arc::clone(&settings.name),
+            ..Facts::default()
+        })),
+        proxy: Rc::clone(&proxy),
+        listener,
+        line: Rc::clone(&line),
+    });
+    drop(view);
+    let limits = &settings.limits;
+    let service = service_fn(move |request| handle(Rc::clone(&client), request));
+    let mut connection = Builder::new()
+        .max_headers(limits.max_headers)
+        .max_buf_size(limits.max_head_size.max(SMALLEST_BUFFER))
+        .serve_connection(Downstream::new(socket, Rc::clone(&line)), service);
+    let mut graceful = false;
+    let ended = poll_fn(|cx| {
+        line.watch().wakes(cx.waker());
+        if proxy.draining.get() && !graceful {
+            graceful = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
+            return Poll::Ready(Some(ended));
+        }
+        // Backends' and bodies' deadlines are seen by the request that waits; these have no request.
+        let overdue = matches!(line.phase(), Phase::Idle | Phase::Head | Phase::Response) && line.watch().is_over();
+        if overdue { Poll::Ready(None) } else { Poll::Pending }
+    })
+    .await;
+    let parts = connection.into_parts();
+    let (mut socket, read) = (parts.io.into_inner(), parts.read_buf);
+    let tunnel = line.tunnel.take();
+    match (ended, tunnel) {
+        (Some(Ok(())), Some(tunnel)) => upgrade::carry(socket, read, tunnel, &line).await,
+        (None, _) if line.phase() == Phase::Head => refuse(socket, Error::HeadTimeout).await,
+        (Some(_), _) if line.held_back.get().is_some() => refuse(socket, unparsable(&line, &read, limits.max_head_size)).await,
+        (Some(_), _) => drop(socket.shutdown().await),
+        (None, _) => {}
+    }
+}
+
+/// Counts an open connection.
+struct Open {
+    proxy: Rc<Proxy>,
+    connections: std::sync::Arc<crate::telemetry::counters::PerWorker<crate::telemetry::counters::Counter>>,
+}
+
+impl Open {
+    fn begin(proxy: &Rc<Proxy>, listener: &Listener) -> Self {
+        proxy.connections.set(proxy.connections.get() + 1);
+        listener.connections.of(proxy.worker).add(1);
+        Self { proxy: Rc::clone(proxy), connections: std::sync::Arc::clone(&listener.connections) }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.proxy.connections.set(self.proxy.connections.get() - 1);
+        self.connections.of(self.proxy.worker).subtract(1);
+    }
+}
+
+/// Answers on a bare socket and closes it, so that the answer arrives before the reset that unread bytes cause.
+async fn refuse(mut socket: TcpStream, error: Error) {
+    const LINGER: std::time::Duration = std::time::Duration::from_millis(500);
+    const MOST: usize = 256 << 10;
+    let _ = tokio::time::timeout(LINGER, async {
+        socket.write_all(&error.to_bytes()).await?;
+        socket.shutdown().await?;
+        let mut rest = [0; 4096];
+        let mut read = 0;
+        while read < MOST {
+            match tokio::io::AsyncReadExt::read(&mut socket, &mut rest).await? {
+                0 => break,
+                bytes => read += bytes,
+            }
+        }
+        std::io::Result::Ok(())
+    })
+    .await;
+}
+
+/// What was wrong with a head that hyper could not parse.
+fn unparsable(line: &Line, read: &[u8], max_head_size: usize) -> Error {
+    match line.held_back.get() {
+        // Too large: it was the target if not even the first line was complete.
+        Some(431) if read.len() >= max_head_size && !read[..max_head_size].contains(&b'\n') => Error::UriTooLong,
+        Some(431) => Error::HeadTooLarge,
+        Some(414) => Error::UriTooLong,
+        _ => Error::BadRequest,
+    }
+}
+
+/// One request.
+async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Result<Response<Body>, std::convert::Infallible> {
+    let began = Instant::now();
+    client.line.enter(Phase::Busy);
+    let view = Rc::clone(&client.proxy.view.borrow());
+    let mut exchange = Exchange::begin(&client.proxy, &view, client.listener, began);
+    let (mut response, in_flight) = match client.answer(&view, request, &mut exchange).await {
+        Ok((response, in_flight)) => (response, in_flight),
+        Err(error) => (error.into_response(), None),
+    };
+    exchange.respond(response.status(), in_flight);
+    match &mut *client.line.tunnel.borrow_mut() {
+        Some(tunnel) => tunnel.exchange = Some(exchange),
+        None => response.body_mut().ends(exchange),
+    }
+    client.line.owed.set(true);
+    // What remains is the client's: to take the response, and then to ask again.
+    client.line.enter(if response.body().is_end_stream() { Phase::Idle } else { Phase::Response });
+    Ok(response)
+}
+
+impl Client {
+    async fn answer(
+        &self,
+        view: &Rc<View>,
+        request: Request<Incoming>,
+        exchange: &mut Exchange,
+    ) -> Result<(Response<Body>, Option<crate::pool::InFlight>), Error> {
+        let snapshot = &view.snapshot;
+        let Some(listener) = snapshot.listeners.get(self.listener) else { return Err(Error::NoRoute) };
+        let (parts, body) = request.into_parts();
+        let mut facts = std::mem::take(&mut *self.facts.borrow_mut());
+        (facts.method, facts.uri, facts.headers) = (parts.method, parts.uri, parts.headers);
+        let upgrading = self.prepare(&mut facts, parts.version, listener, exchange);
+        let found = upgrading.and_then(|upgrading| {
+            let (pool, limit) = self.route(&facts, view, listener)?;
+            Ok((upgrading, pool, limit))
+        });
+        let (upgrading, pool, limit) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                exchange.enter_pool(None);
+                *self.facts.borrow_mut() = facts;
+                return Err(error);
+            }
+        };
+        exchange.enter_pool(Some(pool));
+        let (Some(pool), Some(steering)) = (snapshot.pools.get(pool), view.steering.get(pool)) else {
+            return Err(Error::NoRoute);
+        };
+        let body = match self.outgoing(&facts.headers, body, limit, pool) {
+            Ok(body) => body,
+            Err(error) => {
+                *self.facts.borrow_mut() = facts;
+                return Err(error);
+            }
+        };
+        let forward = Forward {
+            proxy: &self.proxy,
+            line: &self.line,
+            steering,
+            policy: &pool.policy,
+            hash_seed: snapshot.hash_seed,
+        };
+        let (facts, answer) = forward.run(facts, body, exchange).await;
+        *self.facts.borrow_mut() = facts;
+        let answer = answer?;
+        self.respond(answer, pool, upgrading)
+    }
+
+    /// Checks the request and makes its headers ready to be passed on. Answers whether it asks for an upgrade.
+    fn prepare(
+        &self,
+        facts: &mut Facts,
+        version: Version,
+        listener: &Listener,
+        exchange: &mut Exchange,
+    ) -> Result<bool, Error> {
+        let checked = normalise(facts, version);
+        let upgrading = headers::end_hop(&mut facts.headers);
+        facts.headers.remove(EXPECT);
+        let (nets, forwarded) = (&listener.trusted_proxies, listener.forwarded);
+        facts.client = Some(headers::forward(&mut facts.headers, &self.peer, nets, forwarded));
+        let random = || u128::from(self.proxy.random()) << 64 | u128::from(self.proxy.random());
+        headers::request_id(&mut facts.headers, random);
+        if self.proxy.access_log.is_some() {
+            exchange.log(Box::new(Entry {
+                client: facts.client.unwrap_or(self.peer.address),
+                method: facts.method.clone(),
+                uri: facts.uri.clone(),
+                request_id: facts.headers.get(headers::X_REQUEST_ID).cloned(),
+            }));
+        }
+        checked.map(|()| upgrading)
+    }
+
+    /// The pool, by the routes or the listener, and the limit of the body.
+    fn route(&self, facts: &Facts, view: &View, listener: &Listener) -> Result<(usize, Option<u64>), Error> {
+        let limit = listener.limits.max_body_size;
+        match view.snapshot.routes.find(self.listener, facts) {
+            Some(route) => {
+                let client = facts.client.unwrap_or(self.peer.address);
+                if !route.access().permits(client.ip()) {
+                    return Err(Error::Denied);
+                }
+                Ok((route.pool, route.max_body_size().or(limit)))
+            }
+            None => Ok((listener.pool.ok_or(Error::NoRoute)?, limit)),
+        }
+    }
+
+    fn outgoing(
+        &self,
+        headers: &HeaderMap,
+        body: Incoming,
+        limit: Option<u64>,
+        pool: &Pool,
+    ) -> Result<Outgoing, Error> {
+        if body.is_end_stream() {
+            return Ok(Outgoing::Empty);
+        }
+        if let (Some(limit), Some(length)) = (limit, content_length(headers))
+            && length > limit
+        {
+            return Err(Error::BodyTooLarge);
+        }
+        let body = RequestBody::new(body, Rc::clone(&self.line), limit, pool.policy.response_timeout);
+        Ok(Outgoing::Stream(Box::pin(body)))
+    }
+
+    /// Makes a backend's response ours to send.
+    fn respond(
+        &self,
+        answer: Answer,
+        pool: &Pool,
+        upgrading: bool,
+    ) -> Result<(Response<Body>, Option<crate::pool::InFlight>), Error> {
+        let Answer { response, upstream, mut in_flight } = answer;
+        let (mut parts, incoming) = response.into_parts();
+        let upgraded = headers::end_hop(&mut parts.headers);
+        parts.version = Version::HTTP_11;
+        parts.extensions.clear();
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            if !(upgrading && upgraded) {
+                in_flight.set_outcome(crate::pool::backend::OutcomeKind::Reset);
+                return Err(Error::Reset);
+            }
+            let (backend, answered) = upstream.into_socket();
+            *self.line.tunnel.borrow_mut() = Some(Tunnel { backend, answered, exchange: None });
+            return Ok((Response::from_parts(parts, Body::Empty(None)), Some(in_flight)));
+        }
+        let body = if incoming.is_end_stream() {
+            in_flight.member().give_back(upstream, Instant::now(), pool.policy.max_idle);
+            Body::Empty(None)
+        } else {
+            let member = Rc::clone(in_flight.member());
+            let line = Rc::clone(&self.line);
+            Body::Upstream(Box::new(UpstreamBody::new(incoming, upstream, member, line, &pool.policy)))
+        };
+        Ok((Response::from_parts(parts, body), Some(in_flight)))
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Checks `Host`, and turns the target into origin form. A target in absolute form overrides `Host` (RFC 9112 §3.2.2).
+fn normalise(facts: &mut Facts, version: Version) -> Result<(), Error> {
+    if facts.method == Method::CONNECT {
+        return Err(Error::ConnectMethod);
+    }
+    if let Some(authority) = facts.uri.authority() {
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Error::BadHost)?;
+        facts.headers.insert(HOST, host);
+        let target = facts.uri.path_and_query().cloned().unwrap_or(http::uri::PathAndQuery::from_static("/"));
+        facts.uri = Uri::from(target);
+    }
+    let mut hosts = facts.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if headers::is_valid_host(host.as_bytes()) => Ok(()),
+        (None, _) if version < Version::HTTP_11 => Ok(()),
+        _ => Err(Error::BadHost),
+    }
+}

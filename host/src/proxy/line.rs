@@ -1,0 +1,110 @@
+//! The state of one client connection that its socket, its requests and its task share: whom we are
+//! waiting for, and until when.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::deadline::Watch;
+use super::error::Error;
+use super::upgrade::Tunnel;
+use crate::config::Limits;
+
+/// Whom a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The client, for its next request.
+    Idle,
+    /// The client, for the rest of a request's head.
+    Head,
+    /// The client, for more of a request's body.
+    Body,
+    /// A backend: for a response, or more of one.
+    Backend,
+    /// The client, to take what we have of a response.
+    Response,
+    /// Nobody in particular: something with a time limit of its own runs.
+    Busy,
+}
+
+/// One client connection.
+pub struct Line {
+    phase: Cell<Phase>,
+    watch: Watch,
+    header_timeout: Duration,
+    body_timeout: Duration,
+    idle_timeout: Duration,
+    write_timeout: Duration,
+    /// The service has given a response of which nothing was written yet.
+    pub(super) owed: Cell<bool>,
+    /// The status of an answer of hyper's own that was held back, to be said in our words.
+    pub(super) held_back: Cell<Option<u16>>,
+    /// What stopped the request's body, when something did.
+    pub(super) body_error: Cell<Option<Error>>,
+    /// What the connection becomes when the response in hand has been sent.
+    pub(super) tunnel: RefCell<Option<Tunnel>>,
+}
+
+impl Line {
+    /// A connection that was just accepted: its first request is due.
+    pub fn new(watch: Watch, limits: &Limits) -> Rc<Self> {
+        let line = Self {
+            phase: Cell::new(Phase::Head),
+            watch,
+            header_timeout: limits.header_timeout,
+            body_timeout: limits.body_timeout,
+            idle_timeout: limits.idle_timeout,
+            write_timeout: limits.write_timeout,
+            owed: Cell::new(false),
+            held_back: Cell::new(None),
+            body_error: Cell::new(None),
+            tunnel: RefCell::default(),
+        };
+        line.enter(Phase::Head);
+        Rc::new(line)
+    }
+
+    /// Whom we wait for.
+    pub fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// The deadline of the whole connection.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// From now on we wait for the client, by the listener's limits (or, for [`Phase::Busy`], not at all).
+    pub fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        match phase {
+            Phase::Idle => self.watch.set(self.idle_timeout),
+            Phase::Head => self.watch.set(self.header_timeout),
+            Phase::Body => self.watch.set(self.body_timeout),
+            Phase::Response => self.watch.set(self.write_timeout),
+            Phase::Backend | Phase::Busy => self.watch.clear(),
+        }
+    }
+
+    /// From now on we wait for a backend.
+    pub fn await_backend(&self, timeout: Duration) {
+        self.phase.set(Phase::Backend);
+        self.watch.set(timeout);
+    }
+
+    /// The client sent something.
+    pub(super) fn received(&self) {
+        if self.phase.get() == Phase::Idle {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// The client took something.
+    pub(super) fn took(&self) {
+        self.owed.set(false);
+        let phase = self.phase.get();
+        if matches!(phase, Phase::Response | Phase::Idle) {
+            self.enter(phase);
+        }
+    }
+}

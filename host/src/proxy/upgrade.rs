@@ -1,0 +1,38 @@
+//! After `101 Switching Protocols`: bytes both ways, until both sides have ended.
+
+use bytes::Bytes;
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpStream;
+
+use super::exchange::Exchange;
+use super::line::{Line, Phase};
+use crate::pool::connect::Stream;
+
+/// The backend's side of an upgraded connection.
+pub struct Tunnel {
+    /// The backend's socket.
+    pub backend: Stream,
+    /// What the backend sent behind its head already.
+    pub answered: Bytes,
+    /// Lasts as long as the tunnel.
+    pub exchange: Option<Box<Exchange>>,
+}
+
+/// Carries bytes between a client and a backend. `read` is what the client sent behind its head already.
+pub async fn carry(mut client: TcpStream, read: Bytes, mut tunnel: Tunnel, line: &Line) {
+    line.enter(Phase::Busy);
+    let backend = &mut tunnel.backend;
+    let carried = async {
+        backend.write_all(&read).await?;
+        client.write_all(&tunnel.answered).await?;
+        copy_bidirectional(&mut client, backend).await
+    };
+    match carried.await {
+        Ok((_, sent)) => {
+            if let Some(exchange) = &mut tunnel.exchange {
+                exchange.sends(usize::try_from(sent).unwrap_or(usize::MAX));
+            }
+        }
+        Err(error) => tracing::debug!(%error, "an upgraded connection broke"),
+    }
+}

@@ -1,0 +1,131 @@
+//! Which pool a request goes to, by its listener, host, path, method, query and headers.
+//!
+//! An exact host goes before a wildcard (the longest first) before none; then the longest path, exact before prefix; then
+//! more conditions (headers, query, methods, listener); then the order of the file. Does not change the request.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::config::{Access, HostPattern, PathPattern, Route};
+use crate::decide::Facts;
+
+/// All routes, ready to be matched.
+#[derive(Debug, Default)]
+pub struct Table {
+    exact: HashMap<Arc<str>, Vec<Entry>>,
+    below: HashMap<Arc<str>, Vec<Entry>>,
+    any: Vec<Entry>,
+}
+
+/// A route, with its names resolved to positions in the snapshot.
+#[derive(Debug)]
+pub struct Entry {
+    route: Route,
+    listener: Option<usize>,
+    /// Position of its pool.
+    pub pool: usize,
+}
+
+impl Entry {
+    /// Who may use it.
+    pub fn access(&self) -> &Access {
+        &self.route.access
+    }
+
+    /// In place of the listener's limit.
+    pub fn max_body_size(&self) -> Option<u64> {
+        self.route.max_body_size
+    }
+
+    fn matches(&self, listener: usize, facts: &Facts) -> bool {
+        let route = &self.route;
+        self.listener.is_none_or(|only| only == listener)
+            && path_matches(&route.path, facts.path())
+            && (route.methods.is_empty() || route.methods.iter().any(|method| **method == *facts.method.as_str()))
+            && route.query.iter().all(|(name, value)| facts.query_value(name) == Some(&**value))
+            && route.headers.iter().all(|(name, value)| {
+                facts.headers.get_all(&**name).iter().any(|sent| sent.as_bytes() == value.as_bytes())
+            })
+    }
+
+    /// Larger goes first.
+    fn rank(&self) -> (usize, bool, usize) {
+        let route = &self.route;
+        let (length, exact) = match &route.path {
+            PathPattern::Exact(path) => (path.len(), true),
+            PathPattern::Prefix(path) => (path.trim_end_matches('/').len(), false),
+        };
+        let conditions = route.headers.len()
+            + route.query.len()
+            + usize::from(!route.methods.is_empty())
+            + usize::from(self.listener.is_some());
+        (length, exact, conditions)
+    }
+}
+
+impl Table {
+    /// `listener` and `pool` find the positions of names; routes whose names they do not know are left out.
+    pub fn new(
+        routes: &[Route],
+        listener: impl Fn(&str) -> Option<usize>,
+        pool: impl Fn(&str) -> Option<usize>,
+    ) -> Self {
+        let mut table = Self::default();
+        for route in routes {
+            let Some(pool) = pool(&route.pool) else { continue };
+            let only = route.listener.as_deref().map(&listener);
+            if only == Some(None) {
+                continue;
+            }
+            let entry = Entry { route: route.clone(), listener: only.flatten(), pool };
+            match &route.host {
+                Some(HostPattern::Exact(host)) => table.exact.entry(Arc::clone(host)).or_default().push(entry),
+                Some(HostPattern::Below(host)) => table.below.entry(Arc::clone(host)).or_default().push(entry),
+                None => table.any.push(entry),
+            }
+        }
+        let lists = table.exact.values_mut().chain(table.below.values_mut()).chain([&mut table.any]);
+        for list in lists {
+            // Stable: the order of the file decides between equals.
+            list.sort_by_key(|entry| std::cmp::Reverse(entry.rank()));
+        }
+        table
+    }
+
+    /// The route of a request.
+    pub fn find(&self, listener: usize, facts: &Facts) -> Option<&Entry> {
+        let first = |entries: &'_ [Entry]| entries.iter().position(|entry| entry.matches(listener, facts));
+        if !self.exact.is_empty() || !self.below.is_empty() {
+            let host = facts.host();
+            if let Some(entries) = self.exact.get(&*host)
+                && let Some(found) = first(entries)
+            {
+                return entries.get(found);
+            }
+            let mut rest = &*host;
+            while let Some((_, parent)) = rest.split_once('.') {
+                if let Some(entries) = self.below.get(parent)
+                    && let Some(found) = first(entries)
+                {
+                    return entries.get(found);
+                }
+                rest = parent;
+            }
+        }
+        first(&self.any).and_then(|found| self.any.get(found))
+    }
+}
+
+/// A prefix matches on segment boundaries only.
+fn path_matches(pattern: &PathPattern, path: &str) -> bool {
+    match pattern {
+        PathPattern::Exact(exact) => path == &**exact,
+        PathPattern::Prefix(prefix) => {
+            let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! The process: from a configuration to running workers, and down again.
+//!
+//! [`assembly`] builds everything before anything starts, [`control`] runs on the thread that called. No
+//! request is ever handled here.
+
+pub mod assembly;
+pub mod control;
+mod faults;
+pub mod sockets;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::plugin::{BuildError, LoadError};
+
+/// Why the process does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A component cannot be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A plugin cannot be configured.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// An address cannot be listened on.
+    #[error("listener `{name}` cannot listen on {address}: {error}")]
+    Listen {
+        /// The listener.
+        name: Arc<str>,
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The admin API cannot be served.
+    #[error("admin API on {address}: {error}")]
+    Admin {
+        /// Where.
+        address: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The access log cannot be opened.
+    #[error("access log {}: {error}", path.display())]
+    AccessLog {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The system gives no threads, signals or address space.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}

@@ -1,0 +1,143 @@
+//! Changes to a pool's backends at run time: from one snapshot to the next, as a plain function.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Pool, PoolMember, Snapshot};
+use crate::config::Address;
+use crate::decide::Readiness;
+use crate::pool::Backend;
+
+/// A change to one backend of one pool.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The pool's name.
+    pub pool: Arc<str>,
+    /// The backend's id.
+    pub backend: Arc<str>,
+    /// What is to be done.
+    pub action: Action,
+}
+
+/// What is to be done with a backend.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Changes what is said and leaves the rest.
+    Set {
+        /// 0 to 65535.
+        weight: Option<u32>,
+        /// Ready, draining, or taken out.
+        state: Option<Readiness>,
+    },
+    /// Adds it, or replaces what is there.
+    Put {
+        /// As written.
+        address_text: Arc<str>,
+        /// The same, parsed.
+        address: Address,
+        /// 0 to 65535.
+        weight: u32,
+        /// Only while no other backend is ready.
+        backup: bool,
+        /// For plugins.
+        labels: BTreeMap<String, String>,
+    },
+    /// Takes it out of the pool.
+    Remove,
+}
+
+/// The change asks for what is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// No such pool.
+    #[error("there is no pool `{0}`")]
+    NoPool(Arc<str>),
+    /// No such backend.
+    #[error("pool `{0}` has no backend `{1}`")]
+    NoBackend(Arc<str>, Arc<str>),
+    /// Another backend has this address.
+    #[error("pool `{0}` has this address already, as backend `{1}`")]
+    SameAddress(Arc<str>, Arc<str>),
+}
+
+/// What a change did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// There is one more.
+    Added,
+    /// It was there and is different now.
+    Changed,
+    /// It is gone.
+    Removed,
+}
+
+impl Snapshot {
+    /// The snapshot after `change`. `workers` is the number of workers of the process.
+    ///
+    /// # Errors
+    /// What the change names is not there.
+    pub fn changed(&self, change: &Change, workers: usize) -> Result<(Self, Changed), ChangeError> {
+        let number = self.pools.iter().position(|pool| pool.name == change.pool);
+        let number = number.ok_or_else(|| ChangeError::NoPool(Arc::clone(&change.pool)))?;
+        let (pool, changed) = self.pools[number].changed(change, workers)?;
+        let mut pools = self.pools.clone();
+        pools[number] = Arc::new(pool);
+        let next = Self {
+            listeners: self.listeners.clone(),
+            routes: Arc::clone(&self.routes),
+            pools,
+            hash_seed: self.hash_seed,
+        };
+        Ok((next, changed))
+    }
+}
+
+impl Pool {
+    fn changed(&self, change: &Change, workers: usize) -> Result<(Self, Changed), ChangeError> {
+        let mut members = self.members.clone();
+        let known = members.iter().position(|member| member.backend.id == change.backend);
+        let missing = || ChangeError::NoBackend(Arc::clone(&self.name), Arc::clone(&change.backend));
+        let (changed, rebuilt) = match &change.action {
+            Action::Set { weight, state } => {
+                let member = &mut members[known.ok_or_else(missing)?];
+                member.weight = weight.unwrap_or(member.weight);
+                member.state = state.unwrap_or(member.state);
+                (Changed::Changed, false)
+            }
+            Action::Remove => {
+                members.remove(known.ok_or_else(missing)?);
+                (Changed::Removed, true)
+            }
+            Action::Put { address_text, address, weight, backup, labels } => {
+                let twin = members.iter().find(|m| m.backend.address == *address && m.backend.id != change.backend);
+                if let Some(twin) = twin {
+                    return Err(ChangeError::SameAddress(Arc::clone(&self.name), Arc::clone(&twin.backend.id)));
+                }
+                let same = known.map(|known| &members[known].backend).filter(|backend| backend.address == *address);
+                let backend = same.cloned().unwrap_or_else(|| {
+                    let (id, text) = (Arc::clone(&change.backend), Arc::clone(address_text));
+                    Arc::new(Backend::new(id, text, address.clone(), workers))
+                });
+                let (weight, backup, labels) = (*weight, *backup, labels.clone());
+                let member = PoolMember { backend, weight, state: Readiness::Ready, backup, labels };
+                match known {
+                    Some(known) => members[known] = member,
+                    None => members.push(member),
+                }
+                (if known.is_some() { Changed::Changed } else { Changed::Added }, true)
+            }
+        };
+        let pool = Self {
+            name: Arc::clone(&self.name),
+            rows: Self::rows(&members),
+            members,
+            membership: self.membership + u64::from(rebuilt),
+            adjustment: self.adjustment + 1,
+            balancer: Arc::clone(&self.balancer),
+            load: Arc::clone(&self.load),
+            decisions: Arc::clone(&self.decisions),
+            policy: self.policy.clone(),
+        };
+        Ok((pool, changed))
+    }
+}

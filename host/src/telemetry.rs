@@ -1,0 +1,7 @@
+//! What the process tells of itself: counters, the access log, and the log.
+//!
+//! Counters are written by one worker each and summed when somebody asks.
+
+pub mod access;
+pub mod counters;
+pub mod logging;
