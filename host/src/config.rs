@@ -5,7 +5,9 @@
 //! out when it is built.
 
 pub mod load;
+pub mod report;
 mod schema;
+mod syntax;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,0 +1,115 @@
+//! `[[listener]]`.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::names::Names;
+use super::reader::{Table, Value};
+use super::{address, values};
+use crate::config::report::Finding;
+use crate::config::{Limits, Listener, Route};
+
+/// A listener, and where it is written.
+pub(super) struct Written {
+    pub(super) listener: Listener,
+    header: Range<usize>,
+    address: Range<usize>,
+}
+
+/// `[[listener]]`. Its name is declared even when something else is wrong with it.
+pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Names) -> Option<Written> {
+    table.reserve(&["certificates"]);
+    let header = table.span();
+    let address =
+        table.required("address", "address = \"0.0.0.0:8080\"", |value| Some((address::listen(value)?, value.span())));
+    let named = table.take("name");
+    let name = match (named, &address) {
+        (Some(value), _) => {
+            value.string("a name in quotes", "web").map(|text| listeners.declare(text, value.span(), value.sink()))
+        }
+        (None, Some((address, span))) => Some(listeners.declare(&address.to_string(), span.clone(), table.sink())),
+        (None, None) => None,
+    };
+    table.optional("protocol", protocol);
+    let pool = table.take("pool");
+    let listener = Listener {
+        name: name.clone().unwrap_or_else(|| "".into()),
+        address: address.as_ref().map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |(address, _)| *address),
+        pool: pool.and_then(|value| pools.resolve(value)),
+        access: address::access(&mut table),
+        trusted_proxies: table.or("trusted_proxies", Vec::new(), address::blocks),
+        forwarded: table.or("forwarded", false, |value| value.boolean()),
+        limits: limits(&mut table),
+    };
+    table.finish();
+    let ((_, address), _) = (address?, name?);
+    Some(Written { listener, header, address })
+}
+
+/// Only `http` is served so far.
+fn protocol(value: Value<'_>) -> Option<()> {
+    match value.raw().as_str() {
+        Some(later @ ("tcp" | "tls-passthrough" | "udp")) => value.reject_with(
+            format_args!("`protocol = \"{later}\"` is not available in this version"),
+            "this version serves `\"http\"` only",
+        ),
+        _ => values::word(&[("http", ())])(value),
+    }
+}
+
+fn limits(table: &mut Table<'_>) -> Limits {
+    let default = Limits::default();
+    let timeout = || values::duration(values::TIMEOUT);
+    Limits {
+        header_timeout: table.or("header_timeout", default.header_timeout, timeout()),
+        body_timeout: table.or("body_timeout", default.body_timeout, timeout()),
+        idle_timeout: table.or("idle_timeout", default.idle_timeout, timeout()),
+        write_timeout: table.or("write_timeout", default.write_timeout, timeout()),
+        max_head_size: table.or("max_head_size", default.max_head_size, values::memory_size(8 << 10..=1 << 20)),
+        max_headers: table.or("max_headers", default.max_headers, values::whole(1..=10_000)),
+        max_body_size: table.optional("max_body_size", values::size(0..=u64::MAX)),
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(60),
+            max_head_size: 16 << 10,
+            max_headers: 100,
+            max_body_size: None,
+        }
+    }
+}
+
+/// Two listeners cannot share an address, except port 0, which is another port each time.
+pub(super) fn report_duplicates(listeners: &[Written], sink: &crate::config::report::Sink) {
+    for (i, this) in listeners.iter().enumerate() {
+        let address = this.listener.address;
+        let same = |first: &&Written| first.listener.address == address && address.port() != 0;
+        if let Some(first) = listeners[..i].iter().find(same) {
+            let finding =
+                Finding::error(this.address.clone(), format_args!("two listeners have the address {address}"));
+            sink.push(
+                finding.related(first.address.clone(), "the first is here").help("give each an address of its own"),
+            );
+        }
+    }
+}
+
+/// A listener that leads nowhere is a mistake.
+pub(super) fn report_dead_ends(listeners: &[Written], routes: &[Route], sink: &crate::config::report::Sink) {
+    for Written { listener, header, .. } in listeners {
+        let leads = |route: &Route| route.listener.as_ref().is_none_or(|name| *name == listener.name);
+        if listener.pool.is_none() && !routes.iter().any(leads) {
+            let message = format!("the listener `{}` leads nowhere: it has no pool and no route", listener.name);
+            sink.push(
+                Finding::error(header.clone(), message).absence().help("add `pool = \"NAME\"`, or a `[[route]]`"),
+            );
+        }
+    }
+}

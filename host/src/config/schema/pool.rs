@@ -1,0 +1,120 @@
+//! `[pool.NAME]` and its backends.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::plugin::Plugins;
+use super::reader::{Table, Value};
+use super::{address, values};
+use crate::config::report::{Finding, Sink};
+use crate::config::{Address, Backend, Pool};
+
+/// What picks where nothing is configured.
+const DEFAULT_BALANCER: &str = "round-robin";
+
+/// `[pool.NAME]`; `header` is where the name is written.
+pub(super) fn pool(mut table: Table<'_>, header: Range<usize>, plugins: &Plugins<'_>) -> Option<Pool> {
+    table.reserve(&["affinity", "health"]);
+    let balancer = match table.take("balancer") {
+        Some(value) => plugins.used(value),
+        None => plugins.default(DEFAULT_BALANCER, header.clone(), table.sink()),
+    };
+    let written = table.take("backends");
+    let backends = written.and_then(|value| backends(value, &table));
+    if written.is_none() || backends.as_ref().is_some_and(Vec::is_empty) {
+        let finding = Finding::warning(header, "this pool has no backends: requests to it get 503");
+        table.sink().push(finding.absence().help("add `backends = [\"10.0.0.1:80\"]`"));
+    }
+    let timeout = || values::duration(values::TIMEOUT);
+    let connect_timeout = table.or("connect_timeout", Duration::from_secs(5), timeout());
+    let response_timeout = table.or("response_timeout", Duration::from_secs(60), timeout());
+    let idle_timeout = table.or("idle_timeout", Duration::from_secs(60), timeout());
+    let max_idle = table.or("max_idle", 256, values::whole(0..=65_535));
+    let retries = table.or("retries", 2, values::whole(0..=100));
+    table.finish();
+    let backends = if written.is_some() { backends? } else { Vec::new() };
+    Some(Pool { balancer: balancer?, backends, connect_timeout, response_timeout, idle_timeout, max_idle, retries })
+}
+
+/// A backend, and where it says what must be unique.
+struct Written {
+    backend: Backend,
+    id: Range<usize>,
+    address: Range<usize>,
+}
+
+fn backends(value: Value<'_>, pool: &Table<'_>) -> Option<Vec<Backend>> {
+    let read: Vec<Option<Written>> = value.list("a list of backends", "[\"10.0.0.1:80\"]")?.map(backend).collect();
+    let complete = read.iter().all(Option::is_some);
+    let written: Vec<Written> = read.into_iter().flatten().collect();
+    report_duplicates(&written, pool.sink());
+    complete.then(|| written.into_iter().map(|written| written.backend).collect())
+}
+
+fn report_duplicates(written: &[Written], sink: &Sink) {
+    let mut ids: BTreeMap<&str, &Written> = BTreeMap::new();
+    let mut addresses: Vec<&Written> = Vec::new();
+    for this in written {
+        // The same address without ids is one mistake, not two.
+        if let Some(first) = addresses.iter().find(|first| first.backend.address == this.backend.address) {
+            let finding = Finding::error(this.address.clone(), "this pool has two backends of this address");
+            sink.push(
+                finding.related(first.address.clone(), "the first is here").help("give one of them more `weight`"),
+            );
+        } else if let Some(first) = ids.get(&*this.backend.id) {
+            let message = format!("this pool has two backends with the id `{}`", this.backend.id);
+            let finding = Finding::error(this.id.clone(), message);
+            sink.push(finding.related(first.id.clone(), "the first is here").help("an id is unique in its pool"));
+        }
+        ids.entry(&this.backend.id).or_insert(this);
+        addresses.push(this);
+    }
+}
+
+/// `"10.0.0.1:8080"`, or a table.
+fn backend(value: Value<'_>) -> Option<Written> {
+    match value.raw() {
+        DeValue::String(text) => {
+            let address = address::backend(value)?;
+            let backend = Backend {
+                id: (&**text).into(),
+                address,
+                weight: 1,
+                backup: false,
+                draining: false,
+                labels: BTreeMap::new(),
+            };
+            Some(Written { backend, id: value.span(), address: value.span() })
+        }
+        DeValue::Table(_) => backend_table(value.table("a backend")?),
+        _ => value
+            .wrong_type("a list of backends", "write `\"10.0.0.1:80\"` or `{ address = \"10.0.0.1:80\", weight = 3 }`"),
+    }
+}
+
+fn backend_table(mut table: Table<'_>) -> Option<Written> {
+    let address = table.required("address", "address = \"10.0.0.1:80\"", |value| {
+        let text: Arc<str> = value.raw().as_str().unwrap_or_default().into();
+        address::backend(value).map(|address: Address| (address, text, value.span()))
+    });
+    let has_id = table.take("id");
+    let id = has_id.and_then(values::name);
+    let states = [("ready", false), ("draining", true)];
+    let weight = table.or("weight", 1, values::whole(0..=65_535));
+    let backup = table.or("backup", false, |value| value.boolean());
+    let draining = table.or("state", false, values::word(&states));
+    let labels = table.optional("labels", |value| values::texts(value, |name, _| Some(name.to_owned())));
+    table.finish();
+    let labels = labels.unwrap_or_default().into_iter().map(|(name, text)| (name, text.as_ref().to_owned())).collect();
+    let (address, text, address_span) = address?;
+    let (id, id_span) = match has_id {
+        Some(value) => (id?, value.span()),
+        None => (text, address_span.clone()),
+    };
+    let backend = Backend { id, address, weight, backup, draining, labels };
+    Some(Written { backend, id: id_span, address: address_span })
+}
