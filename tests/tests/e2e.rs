@@ -8,6 +8,8 @@ mod bad_input;
 mod balancing;
 #[path = "e2e/failures.rs"]
 mod failures;
+#[path = "e2e/harness.rs"]
+mod harness;
 #[path = "e2e/headers.rs"]
 mod headers;
 #[path = "e2e/house.rs"]

@@ -55,8 +55,10 @@ fn a_backend_of_weight_0_gets_no_request() {
 #[test]
 fn pools_take_turns_apart() {
     let [a, b, c, d] = ["a", "b", "c", "d"].map(Backend::echo);
-    let other = format!("[[route]]\npath = '/other'\npool = 'other'\n[pool.other]\nbackends = [{}, {}]", c.entry(), d.entry());
+    let other =
+        format!("[[route]]\npath = '/other'\npool = 'other'\n[pool.other]\nbackends = [{}, {}]", c.entry(), d.entry());
     let host = Setup::over(&[&a, &b]).more(&other).start();
-    let order: Vec<_> = ["/", "/other", "/other", "/", "/", "/other"].map(|path| host.get(path).backend().to_owned()).into();
+    let order: Vec<_> =
+        ["/", "/other", "/other", "/", "/", "/other"].map(|path| host.get(path).backend().to_owned()).into();
     assert_eq!(order.join(" "), "a c d b a c");
 }

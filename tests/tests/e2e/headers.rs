@@ -69,7 +69,8 @@ fn what_an_untrusted_peer_says_of_the_client_is_dropped() {
 fn what_a_trusted_proxy_says_of_the_client_is_kept_and_continued() {
     let a = Backend::echo("a");
     let setup = Setup::over(&[&a]).listener("trusted_proxies = ['127.0.0.0/8']");
-    let seen = echoed(&setup, "x-forwarded-for: 1.2.3.4\r\nx-forwarded-proto: https\r\nx-forwarded-host: bank\r\n").echoed();
+    let seen =
+        echoed(&setup, "x-forwarded-for: 1.2.3.4\r\nx-forwarded-proto: https\r\nx-forwarded-host: bank\r\n").echoed();
     assert_eq!(seen.all("x-forwarded-for").join(", ").replace(' ', ""), "1.2.3.4,127.0.0.1");
     assert_eq!(seen.all("x-forwarded-proto"), ["https"]);
     assert_eq!(seen.all("x-forwarded-host"), ["bank"]);
@@ -113,7 +114,8 @@ fn a_request_keeps_the_id_that_it_has() {
 #[test]
 fn other_fields_go_through_in_order_and_number() {
     let a = Backend::echo("a");
-    let seen = echoed(&Setup::over(&[&a]), "x-a: 1\r\naccept: */*\r\nx-a: 2\r\ncookie: b=c; d=e\r\nx-empty:\r\n").echoed();
+    let seen =
+        echoed(&Setup::over(&[&a]), "x-a: 1\r\naccept: */*\r\nx-a: 2\r\ncookie: b=c; d=e\r\nx-empty:\r\n").echoed();
     assert_eq!(seen.all("x-a"), ["1", "2"]);
     assert_eq!(seen.all("cookie"), ["b=c; d=e"]);
     assert_eq!(seen.all("x-empty"), [""]);
