@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod plugin;

@@ -1,1 +1,7 @@
-fn main() {}
+//! `trimtab`, the command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    trimtab::cli::main()
+}

@@ -1,0 +1,77 @@
+//! The backends of the benchmark: a fixed small response to every request, for as little processor time as
+//! tokio allows. Not an HTTP server: it looks for the end of each head and for nothing else.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+
+use anyhow::Result;
+use socket2::{Domain, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const END: &[u8] = b"\r\n\r\n";
+
+/// Listens on the ports of the command line with a thread per core, until it is killed.
+fn main() -> Result<()> {
+    let ports = std::env::args().skip(1).map(|port| port.parse()).collect::<Result<Vec<u16>, _>>()?;
+    let threads = std::thread::available_parallelism()?.get();
+    let threads: Vec<_> = (0..threads)
+        .map(|_| {
+            let ports = ports.clone();
+            std::thread::spawn(move || serve(&ports))
+        })
+        .collect();
+    for thread in threads {
+        thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))??;
+    }
+    Ok(())
+}
+
+fn serve(ports: &[u16]) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let local = tokio::task::LocalSet::new();
+    let body = "x".repeat(128);
+    let response: Rc<[u8]> = format!("HTTP/1.1 200 OK\r\ncontent-length: 128\r\n\r\n{body}").into_bytes().into();
+    local.block_on(&runtime, async {
+        for port in ports {
+            let (listener, response) = (listen(*port)?, Rc::clone(&response));
+            tokio::task::spawn_local(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::task::spawn_local(answer(stream, Rc::clone(&response)));
+                }
+            });
+        }
+        std::future::pending::<Result<()>>().await
+    })
+}
+
+fn listen(port: u16) -> Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+    socket.listen(1024)?;
+    Ok(TcpListener::from_std(socket.into())?)
+}
+
+/// Answers each head on this connection; requests have no bodies here.
+async fn answer(mut stream: TcpStream, response: Rc<[u8]>) {
+    let _ = stream.set_nodelay(true);
+    let (mut buffer, mut filled) = (vec![0; 16 * 1024], 0);
+    loop {
+        match stream.read(&mut buffer[filled..]).await {
+            Ok(0) | Err(_) => return,
+            Ok(count) => filled += count,
+        }
+        while let Some(at) = buffer[..filled].windows(END.len()).position(|window| window == END) {
+            if stream.write_all(&response).await.is_err() {
+                return;
+            }
+            buffer.copy_within(at + END.len()..filled, 0);
+            filled -= at + END.len();
+        }
+        if filled == buffer.len() {
+            return;
+        }
+    }
+}

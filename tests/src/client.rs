@@ -1,0 +1,86 @@
+//! A client of one connection: writes what it is told, byte for byte, and reads responses.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+
+use crate::message::{self, Response};
+use crate::wire::Wire;
+
+/// One connection to a listener.
+pub struct Client {
+    /// For what needs single bytes, chunks, or the end of the connection.
+    pub wire: Wire,
+    /// Our own end.
+    pub local: SocketAddr,
+}
+
+impl Client {
+    /// Connects.
+    #[must_use]
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
+        let local = stream.local_addr().expect("a connected socket has an address");
+        Self { wire: Wire::tcp(stream), local }
+    }
+
+    /// Writes all of it.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.wire.send(bytes).expect("the listener takes what we send");
+        self
+    }
+
+    /// The next response, whole; interim ones are passed over and remembered.
+    pub fn response(&mut self) -> Response {
+        self.try_response("GET").unwrap_or_else(|error| panic!("no response: {error}"))
+    }
+
+    /// The same, to a request of this method (that of `HEAD` has no body).
+    pub fn response_to(&mut self, method: &str) -> Response {
+        self.try_response(method).unwrap_or_else(|error| panic!("no response to {method}: {error}"))
+    }
+
+    /// The same, where there may be none.
+    ///
+    /// # Errors
+    /// As the connection's; `UnexpectedEof` when it ends before the whole response.
+    pub fn try_response(&mut self, method: &str) -> io::Result<Response> {
+        let (mut response, framing) = self.head(method)?;
+        (response.body, response.trailers) = self.wire.body(framing)?;
+        Ok(response)
+    }
+
+    /// The head of the next response alone; its body is still to be read from `wire`.
+    ///
+    /// # Errors
+    /// As the connection's; `UnexpectedEof` when it ends before.
+    pub fn head(&mut self, method: &str) -> io::Result<(Response, message::Framing)> {
+        let mut interim = Vec::new();
+        loop {
+            let head = self.wire.head()?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            let (mut response, framing) = message::response(&head, method)?;
+            if (100..200).contains(&response.status) && response.status != 101 {
+                interim.push(response.status);
+                continue;
+            }
+            response.interim = interim;
+            return Ok((response, framing));
+        }
+    }
+
+    /// `GET` on this connection, which stays open.
+    pub fn get(&mut self, target: &str) -> Response {
+        self.send(format!("GET {target} HTTP/1.1\r\nhost: test\r\n\r\n")).response()
+    }
+
+    /// `GET` with further header lines (each with its line end).
+    pub fn get_with(&mut self, target: &str, lines: &str) -> Response {
+        self.send(format!("GET {target} HTTP/1.1\r\nhost: test\r\n{lines}\r\n")).response()
+    }
+
+    /// `POST` with a body of known length.
+    pub fn post(&mut self, target: &str, body: impl AsRef<[u8]>) -> Response {
+        let body = body.as_ref();
+        let head = format!("POST {target} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n", body.len());
+        self.send([head.as_bytes(), body].concat()).response_to("POST")
+    }
+}

@@ -1,0 +1,25 @@
+//! The harness of the end-to-end tests: starts the real `trimtab` from a configuration text, stands
+//! named backends behind it, and speaks to it byte by byte.
+//!
+//! It is blocking and has its own small HTTP/1.1 on purpose: what both sides of the host see is checked
+//! by code that shares nothing with the host. It panics with a clear message where a test cannot go on,
+//! and it never waits without an end.
+
+pub mod backend;
+pub mod client;
+pub mod folder;
+pub mod host;
+pub mod message;
+pub mod metrics;
+pub mod plugin;
+pub mod setup;
+pub mod wait;
+pub mod wire;
+
+pub use backend::{Backend, Exchange, Next};
+pub use client::Client;
+pub use folder::Folder;
+pub use host::{Host, trimtab};
+pub use message::{Fields, Request, Response};
+pub use setup::Setup;
+pub use wait::eventually;

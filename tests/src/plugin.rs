@@ -1,0 +1,46 @@
+//! Components from text: a core module in `fixtures/`, joined with a world of the contract in `wit/`.
+//!
+//! A fixture is only its behaviour; types, imports and exports of the component come from the WIT, so
+//! a fixture cannot fall behind the contract without its test saying so.
+
+use std::path::{Path, PathBuf};
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// The fixture of this name as a `balancer-plugin`.
+#[must_use]
+pub fn balancer(fixture: &str) -> Vec<u8> {
+    component(&text(fixture), "balancer-plugin", None)
+}
+
+/// The core module `wat` as a component of `world`, which is one of the contract or of `more`, a WIT package.
+#[must_use]
+pub fn component(wat: &str, world: &str, more: Option<&str>) -> Vec<u8> {
+    encode(wat, world, more).unwrap_or_else(|error| panic!("a fixture for {world}: {error:#}"))
+}
+
+/// The text of a file in `fixtures/`.
+#[must_use]
+pub fn text(fixture: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn encode(wat: &str, world: &str, more: Option<&str>) -> anyhow::Result<Vec<u8>> {
+    let mut resolve = Resolve::default();
+    let (mut package, _) = resolve.push_dir(root().join("wit"))?;
+    if let Some(more) = more {
+        package = resolve.push_str("more.wit", more)?;
+    }
+    let world = resolve.select_world(&[package], Some(world))?;
+    let mut module = wat::parse_str(wat)?;
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
+    ComponentEncoder::default().module(&module)?.validate(true).encode()
+}
+
+/// The folder of the whole project.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}

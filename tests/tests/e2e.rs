@@ -1,0 +1,32 @@
+//! The end-to-end tests, one binary: configuration in, bytes in, bytes out. Each module is a story.
+
+#[path = "e2e/admin.rs"]
+mod admin;
+#[path = "e2e/bad_input.rs"]
+mod bad_input;
+#[path = "e2e/balancing.rs"]
+mod balancing;
+#[path = "e2e/failures.rs"]
+mod failures;
+#[path = "e2e/harness.rs"]
+mod harness;
+#[path = "e2e/headers.rs"]
+mod headers;
+#[path = "e2e/house.rs"]
+mod house;
+#[path = "e2e/http.rs"]
+mod http;
+#[path = "e2e/lifecycle.rs"]
+mod lifecycle;
+#[path = "e2e/limits.rs"]
+mod limits;
+#[path = "e2e/metrics.rs"]
+mod metrics;
+#[path = "e2e/plugins.rs"]
+mod plugins;
+#[path = "e2e/routes.rs"]
+mod routes;
+#[path = "e2e/streaming.rs"]
+mod streaming;
+#[path = "e2e/upgrade.rs"]
+mod upgrade;
