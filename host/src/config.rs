@@ -8,6 +8,8 @@ pub mod load;
 pub mod report;
 mod schema;
 mod syntax;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
