@@ -3,11 +3,19 @@
 //! [`load`] turns a file into a [`Config`] once; whatever holds one need not check it again. This
 //! module knows neither sockets nor plugins: that a component exists and does what it should is found
 //! out when it is built.
+//!
+//! The comments on the fields are the reference of the file: each names its key where the field is
+//! called otherwise, its default and its range. A key without default must be given. Durations are
+//! written with a unit (`"500ms"`, `"30s"`, `"2m"`) and are at most 30 days; sizes are bytes, or have a
+//! unit (`"16KiB"`, `"10MB"`); paths start at the folder of the file. `examples/trimtab.toml` shows
+//! every key.
 
 pub mod load;
 pub mod report;
 mod schema;
 mod syntax;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -41,20 +49,20 @@ pub struct Config {
 /// `[server]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Server {
-    /// Serving threads; default: one per core.
+    /// Serving threads, 1 to 512 (default: one per core).
     pub workers: usize,
-    /// How long a stopping process waits for what runs (default 30 s).
+    /// How long a stopping process waits for what runs (default 30 s; 0 s: not at all).
     pub drain_timeout: Duration,
-    /// Seed of the key hash (default 0).
+    /// Seed of the key hash, any 64-bit number (default 0).
     pub hash_seed: u64,
-    /// Size above which a component is refused, in bytes (default 32 MiB).
+    /// Size above which a component is refused, in bytes (default 32 MiB, 1 KiB to 1 GiB).
     pub max_component_size: usize,
 }
 
 /// `[admin]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Admin {
-    /// Where the admin API listens (default `127.0.0.1:9901`).
+    /// Where the admin API listens (default `127.0.0.1:9901`; port 0: any free one).
     pub listen: Address,
     /// File with the bearer token; always there unless `listen` is loopback or a Unix socket.
     pub token_file: Option<PathBuf>,
@@ -65,7 +73,7 @@ pub struct Admin {
 pub struct Log {
     /// `human`, `json`, or (default) human on a terminal and json elsewhere: `auto`.
     pub format: LogFormat,
-    /// A `tracing` filter such as `info` (default) or `trimtab=debug`.
+    /// A level, or a list of levels for parts, such as `info` (default) or `warn,trimtab::proxy=debug`.
     pub level: String,
     /// Where the access log goes; none (default): nowhere.
     pub access: Option<AccessLog>,
@@ -87,7 +95,7 @@ pub enum LogFormat {
 pub enum AccessLog {
     /// `access = "stdout"`
     Stdout,
-    /// `access = "/path"`; reopened on SIGUSR1.
+    /// `access = "/path"` (`./path` for a relative one); reopened on SIGUSR1.
     File(PathBuf),
 }
 
@@ -107,9 +115,9 @@ pub enum Address {
 pub struct Listener {
     /// Unique (default: the address as text).
     pub name: Arc<str>,
-    /// `address`, for TCP.
+    /// An IP address and a port, for TCP (port 0: any free one).
     pub address: SocketAddr,
-    /// The pool for what no route matches.
+    /// The pool for what no route matches (default: none, 404). Without it there is a route.
     pub pool: Option<Arc<str>>,
     /// Who may connect.
     pub access: Access,
@@ -121,7 +129,7 @@ pub struct Listener {
     pub limits: Limits,
 }
 
-/// Limits and timeouts of a listener's connections. All are on by default.
+/// Limits and timeouts of a listener's connections. All are on by default; no timeout is below 1 ms.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     /// `header_timeout`: from the first byte of a request (of a connection: from accept) to the end
@@ -135,13 +143,13 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// `max_head_size` in bytes (default 16 KiB, 8 KiB to 1 MiB). 431, or 414 when it is the URI.
     pub max_head_size: usize,
-    /// `max_headers` (default 100). 431.
+    /// `max_headers` (default 100, 1 to 10000). 431.
     pub max_headers: usize,
     /// `max_body_size` in bytes; none (default): no limit. 413.
     pub max_body_size: Option<u64>,
 }
 
-/// `allow` and `deny`, lists of CIDR blocks. Deny wins; a non-empty `allow` denies everyone else.
+/// `allow` and `deny`, lists of addresses and CIDR blocks (default: empty). Deny wins; a non-empty `allow` denies everyone else.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Access {
     /// `allow`
@@ -182,7 +190,7 @@ pub enum HostPattern {
     Below(Arc<str>),
 }
 
-/// `path` (a prefix) or `path_exact`
+/// `path` (a prefix) or `path_exact`: compared as sent, so percent-encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathPattern {
     /// On segment boundaries: `/v1` matches `/v1` and `/v1/x`, not `/v10`. `/` matches all (default).
@@ -196,7 +204,7 @@ pub enum PathPattern {
 pub struct Pool {
     /// The plugin that picks (default `round-robin`).
     pub balancer: PluginUse,
-    /// In file order; may be empty.
+    /// In file order; may be empty (503). No two have the same id or address.
     pub backends: Vec<Backend>,
     /// `connect_timeout` (default 5 s).
     pub connect_timeout: Duration,
@@ -205,9 +213,9 @@ pub struct Pool {
     pub response_timeout: Duration,
     /// `idle_timeout`: of kept connections to backends (default 60 s).
     pub idle_timeout: Duration,
-    /// `max_idle`: kept connections per backend and worker (default 256).
+    /// `max_idle`: kept connections per backend and worker (default 256, 0 to 65535).
     pub max_idle: usize,
-    /// `retries`: further backends tried when no connection can be made (default 2).
+    /// `retries`: further backends tried when no connection can be made (default 2, 0 to 100).
     pub retries: u32,
 }
 
@@ -218,7 +226,7 @@ pub struct PluginUse {
     pub plugin: Arc<str>,
     /// `key`: one or a list of key sources, in place of the plan's.
     pub keys: Vec<Key>,
-    /// The plugin's settings with the inline ones merged over them, as a JSON object.
+    /// The plugin's settings with the inline ones merged over them key by key, as a JSON object.
     pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -244,13 +252,13 @@ pub struct Backend {
 pub struct Plugin {
     /// `component`, relative to the configuration's folder; none: the built-in of this name.
     pub component: Option<PathBuf>,
-    /// `settings`
+    /// `settings`, as a JSON object (default: empty); dates and times are strings in it.
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// Limits of an instance.
     pub limits: PluginLimits,
 }
 
-/// Limits of a plugin's instances.
+/// Limits of a plugin's instances. Deadlines are 1 ms to 60 s.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PluginLimits {
     /// `deadline`: processor time of one decision (default 5 ms).
@@ -259,7 +267,7 @@ pub struct PluginLimits {
     pub update_deadline: Duration,
     /// `configure_deadline` (default 1 s; instantiation is within it).
     pub configure_deadline: Duration,
-    /// `memory`: over all memories of an instance, in bytes (default 128 MiB).
+    /// `memory`: over all memories of an instance, in bytes (default 128 MiB, 64 KiB to 4 GiB).
     pub memory: usize,
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Names {
     kind: &'static str,
     declared: Vec<Declared>,
     built_ins: Vec<Arc<str>>,
+    /// Whether a name was used that nobody declared: it may be a misspelling of any other.
+    misspelt: Cell<bool>,
 }
 
 struct Declared {
@@ -25,7 +27,7 @@ struct Declared {
 impl Names {
     /// No names yet; `kind` is what errors call one.
     pub(super) fn new(kind: &'static str) -> Self {
-        Self { kind, declared: Vec::new(), built_ins: Vec::new() }
+        Self { kind, declared: Vec::new(), built_ins: Vec::new(), misspelt: Cell::new(false) }
     }
 
     /// No names but those that need no declaration.
@@ -71,9 +73,10 @@ impl Names {
         let known: Vec<&Arc<str>> =
             self.declared.iter().map(|declared| &declared.name).chain(&self.built_ins).collect();
         let kind = self.kind;
+        self.misspelt.set(true);
         let help = match known.is_empty() {
             true => format!("there is no {kind}: declare one of this name"),
-            false => suggest(name, &known, &format!("declare it, or use one of the {kind}s")),
+            false => suggest(name, &known, &format!("declare it, or use one of the {kind}s:")),
         };
         sink.push(Finding::error(span, format_args!("no {kind} is named `{name}`")).absence().help(help));
         None
@@ -81,7 +84,7 @@ impl Names {
 
     /// Warns of each name that was declared for nothing.
     pub(super) fn warn_of_unused(&self, sink: &Sink) {
-        for declared in self.declared.iter().filter(|declared| !declared.used.get()) {
+        for declared in self.declared.iter().filter(|declared| !declared.used.get() && !self.misspelt.get()) {
             let message = format!("nothing uses the {} `{}`", self.kind, declared.name);
             sink.push(Finding::warning(declared.span.clone(), message).absence());
         }

@@ -110,6 +110,7 @@ impl<'a> Value<'a> {
                 span: self.span(),
                 entries,
                 known: Vec::new(),
+                missing: Vec::new(),
                 reserved: Vec::new(),
                 sink: self.sink,
             }),
@@ -143,6 +144,8 @@ pub(super) struct Table<'a> {
     span: Range<usize>,
     entries: &'a DeTable<'a>,
     known: Vec<&'static str>,
+    /// Required keys that are not there, each with a line to write.
+    missing: Vec<(&'static str, String)>,
     reserved: Vec<&'static str>,
     sink: &'a Sink,
 }
@@ -150,8 +153,8 @@ pub(super) struct Table<'a> {
 impl<'a> Table<'a> {
     /// The table of a whole document.
     pub(super) fn root(entries: &'a DeTable<'a>, sink: &'a Sink) -> Self {
-        let place = "a configuration".to_owned();
-        Self { place, span: 0..0, entries, known: Vec::new(), reserved: Vec::new(), sink }
+        let place = "this configuration".to_owned();
+        Self { place, span: 0..0, entries, known: Vec::new(), missing: Vec::new(), reserved: Vec::new(), sink }
     }
 
     /// A table that nobody wrote: every key has its default.
@@ -195,8 +198,7 @@ impl<'a> Table<'a> {
     ) -> Option<T> {
         let value = self.take(key);
         if value.is_none() {
-            let message = format!("{} has no `{key}`", self.place);
-            self.sink.push(Finding::error(self.span(), message).absence().help(format_args!("add `{example}`")));
+            self.missing.push((key, example.to_owned()));
         }
         value.and_then(read)
     }
@@ -217,39 +219,60 @@ impl<'a> Table<'a> {
 
     /// The entries that were not taken, for tables that are also somebody's settings.
     pub(super) fn rest(self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
+        self.report_missing(&[]);
         let entries = self.entries();
         entries.filter(move |(name, ..)| !self.known.contains(name)).map(|(name, _, value)| (name, value))
     }
 
     /// Ends the reading: each key that was not taken is an error.
     pub(super) fn finish(self) {
-        for (name, span, _) in self.entries().filter(|(name, ..)| !self.known.contains(name)) {
+        let unknown: Vec<_> = self.entries().filter(|(name, ..)| !self.known.contains(name)).collect();
+        let mut meant = Vec::new();
+        for (name, span, _) in unknown {
             self.sink.push(if self.reserved.contains(&name) {
                 Finding::error(span, format_args!("`{name}` is not available in this version")).help("remove it")
             } else {
+                meant.extend(nearest(name, &self.known));
                 let message = format!("unknown key `{name}` in {}", self.place);
                 Finding::error(span, message).help(suggest(name, &self.known, "known keys are"))
             });
         }
+        self.report_missing(&meant);
     }
+
+    /// Reports the missing keys, but for those that are there and misspelt.
+    fn report_missing(&self, misspelt: &[&str]) {
+        for (key, example) in self.missing.iter().filter(|(key, _)| !misspelt.contains(key)) {
+            let finding = Finding::error(self.span(), format_args!("{} has no `{key}`", self.place));
+            self.sink.push(finding.absence().help(format_args!("add `{example}`")));
+        }
+    }
+}
+
+/// The candidate of which `name` seems to be a misspelling.
+fn nearest<'n, N: AsRef<str>>(name: &str, candidates: &'n [N]) -> Option<&'n str> {
+    /// Jaro-Winkler similarity from which a name is taken for a misspelling.
+    const NEAR: f64 = 0.8;
+    let wanted = name.to_lowercase();
+    // In short names that measure does not see two letters that changed places.
+    let one_slip = |other: &str| other.len() > 2 && strsim::damerau_levenshtein(&wanted, other) == 1;
+    let similarity = |candidate: &'n N| {
+        let other = candidate.as_ref().to_lowercase();
+        let similarity = strsim::jaro_winkler(&wanted, &other);
+        (if one_slip(&other) { similarity.max(NEAR) } else { similarity }, candidate.as_ref())
+    };
+    let near = candidates.iter().map(similarity).filter(|(similarity, _)| *similarity >= NEAR);
+    near.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
 }
 
 /// `did you mean …?` where a candidate is near, else all of them after `otherwise`.
 pub(super) fn suggest(name: &str, candidates: &[impl AsRef<str>], otherwise: &str) -> String {
-    /// Jaro-Winkler similarity above which a name is taken for a misspelling.
-    const NEAR: f64 = 0.8;
-    let wanted = name.to_lowercase();
-    let nearest = candidates
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(&wanted, &candidate.as_ref().to_lowercase()), candidate.as_ref()))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest {
-        Some((similarity, candidate)) if similarity >= NEAR => format!("did you mean `{candidate}`?"),
-        Some(_) => {
+    match nearest(name, candidates) {
+        Some(candidate) => format!("did you mean `{candidate}`?"),
+        None => {
             let mut names: Vec<String> = candidates.iter().map(|name| format!("`{}`", name.as_ref())).collect();
             names.sort_unstable();
             format!("{otherwise} {}", names.join(", "))
         }
-        None => "there is none".to_owned(),
     }
 }

@@ -11,15 +11,15 @@ use toml::de::DeValue;
 
 use super::reader::{Table, Value, number, suggest};
 
-/// What a time limit may be: a limit of nothing would end everything at once, and one above a year
-/// is meant to be none.
-pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=YEAR;
+/// What a time limit may be: a limit of nothing would end everything at once, and one above a
+/// month is meant to be none.
+pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=MONTH;
 /// What a wait may be.
-pub(super) const WAIT: RangeInclusive<Duration> = Duration::ZERO..=YEAR;
+pub(super) const WAIT: RangeInclusive<Duration> = Duration::ZERO..=MONTH;
 /// What a plugin's deadline may be: the clock that enforces it ticks once a millisecond.
 pub(super) const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
 
-const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// `"30s"`, `"500ms"`, `"1m 30s"`, within `range`.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(Value<'_>) -> Option<Duration> {

@@ -1,0 +1,212 @@
+//! The example that shows every key, whole; and the defaults.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{BUILT_INS, config, listener, minimal, pool};
+use crate::config::load::{load, parse};
+use crate::config::*;
+use crate::decide::Key;
+
+const EXAMPLE: &str = include_str!("../../../../examples/trimtab.toml");
+
+fn settings(value: serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
+    value.as_object().expect("object").clone()
+}
+
+fn example(text: &str) -> Config {
+    let loaded = parse(text, "examples/trimtab.toml", Path::new("/etc"), &BUILT_INS);
+    let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    loaded.config
+}
+
+#[test]
+fn the_example_says_what_it_says() {
+    let config = example(EXAMPLE);
+    assert_eq!(config.server.workers, 2);
+    assert_eq!(
+        config.admin,
+        Some(Admin {
+            listen: Address::Socket("127.0.0.1:9901".parse().expect("address")),
+            token_file: Some("/etc/secrets/admin-token".into()),
+        })
+    );
+    assert_eq!(config.log, Log { format: LogFormat::Auto, level: "info".into(), access: Some(AccessLog::Stdout) });
+    assert_eq!(
+        config.listeners,
+        [Listener {
+            name: "web".into(),
+            address: "127.0.0.1:8080".parse().expect("address"),
+            pool: Some("web".into()),
+            access: Access::default(),
+            trusted_proxies: vec![],
+            forwarded: false,
+            limits: Limits { max_body_size: Some(10 << 20), ..Limits::default() },
+        }]
+    );
+    let first = Route {
+        listener: Some("web".into()),
+        host: Some(HostPattern::Exact("api.example.com".into())),
+        path: PathPattern::Prefix("/".into()),
+        methods: vec![],
+        query: vec![("version".into(), "2".into())],
+        headers: vec![("x-canary".into(), "1".into())],
+        access: Access::default(),
+        max_body_size: Some(65536),
+        pool: "api".into(),
+    };
+    let second = Route {
+        listener: None,
+        host: None,
+        path: PathPattern::Exact("/version".into()),
+        query: vec![],
+        headers: vec![],
+        max_body_size: None,
+        ..first.clone()
+    };
+    assert_eq!(config.routes, [first, second]);
+    let blue = Backend {
+        id: "blue".into(),
+        address: Address::Socket("127.0.0.1:9004".parse().expect("address")),
+        weight: 1,
+        backup: false,
+        draining: false,
+        labels: BTreeMap::from([("zone".into(), "a".into())]),
+    };
+    let api = &config.pools["api"];
+    assert_eq!(api.backends, [blue]);
+    assert_eq!(
+        api.balancer,
+        PluginUse {
+            plugin: "mine".into(),
+            keys: vec![Key::Header("x-user".into()), Key::ClientAddress],
+            settings: settings(json!({ "percent": 10 })),
+        }
+    );
+    let addresses: Vec<&Address> = config.pools["web"].backends.iter().map(|backend| &backend.address).collect();
+    assert_eq!(
+        addresses,
+        [
+            &Address::Socket("127.0.0.1:9001".parse().expect("address")),
+            &Address::Name("localhost".into(), 9002),
+            &Address::Socket("[::1]:9003".parse().expect("address")),
+            &Address::Unix("/run/app.sock".into()),
+        ]
+    );
+    assert_eq!(
+        config.plugins["mine"],
+        Plugin {
+            component: Some("/etc/plugins/mine.wasm".into()),
+            settings: settings(json!({ "percent": 5 })),
+            limits: PluginLimits::default(),
+        }
+    );
+}
+
+#[test]
+fn what_is_commented_out_in_the_example_is_the_default() {
+    let written_out = EXAMPLE
+        .lines()
+        .map(|line| {
+            line.strip_prefix('#').filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase())).unwrap_or(line)
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(written_out.lines().count() == EXAMPLE.lines().count() && written_out.len() < EXAMPLE.len() - 20);
+    assert_eq!(example(&written_out), example(EXAMPLE));
+}
+
+/// Each key that the schema takes is in the example: unknown-key errors list them.
+#[test]
+fn the_example_has_every_key() {
+    let mut text = EXAMPLE.to_owned();
+    for header in [
+        "[server]",
+        "[admin]",
+        "[log]",
+        "[[listener]]",
+        "[[route]]",
+        "[pool.web]",
+        "[[pool.api.backends]]",
+        "[plugin.mine]",
+    ] {
+        text = text.replacen(&format!("\n{header}"), &format!("\n{header}\nQQ = 1 #"), 1);
+    }
+    let report = parse(&text, "x", Path::new(""), &BUILT_INS).expect_err("unknown keys");
+    assert_eq!(report.findings().len(), 8, "{report}");
+    for finding in report.findings() {
+        let help = finding.help.as_deref().expect("help");
+        for key in help.trim_start_matches("known keys are").split(", ") {
+            let key = key.trim().trim_matches('`');
+            let shown = |line: &str| line.trim_start_matches('#').starts_with(&format!("{key} = "));
+            assert!(EXAMPLE.lines().any(shown), "`{key}` is missing: {help}");
+        }
+    }
+}
+
+#[test]
+fn defaults_are_as_documented() {
+    let config = config(&minimal("", ""));
+    assert_eq!(config.server.workers, std::thread::available_parallelism().expect("cores").get());
+    assert_eq!(config.server.drain_timeout, Duration::from_secs(30));
+    assert_eq!((config.server.hash_seed, config.server.max_component_size), (0, 32 << 20));
+    assert_eq!(config.admin, None);
+    assert_eq!(config.log, Log { format: LogFormat::Auto, level: "info".into(), access: None });
+    assert!(config.routes.is_empty() && config.plugins.is_empty());
+
+    let listener = listener("");
+    assert_eq!(&*listener.name, "127.0.0.1:0");
+    assert_eq!((listener.access, listener.trusted_proxies, listener.forwarded), (Access::default(), vec![], false));
+    let seconds = Duration::from_secs;
+    assert_eq!(
+        listener.limits,
+        Limits {
+            header_timeout: seconds(10),
+            body_timeout: seconds(30),
+            idle_timeout: seconds(75),
+            write_timeout: seconds(60),
+            max_head_size: 16 * 1024,
+            max_headers: 100,
+            max_body_size: None,
+        }
+    );
+
+    let pool = pool("");
+    assert_eq!(pool.balancer, PluginUse { plugin: "round-robin".into(), keys: vec![], settings: Default::default() });
+    assert_eq!(
+        (pool.connect_timeout, pool.response_timeout, pool.idle_timeout),
+        (seconds(5), seconds(60), seconds(60))
+    );
+    assert_eq!((pool.max_idle, pool.retries), (256, 2));
+    let backend = &pool.backends[0];
+    assert_eq!((&*backend.id, backend.weight, backend.backup, backend.draining), ("10.0.0.1:80", 1, false, false));
+
+    let limits = PluginLimits::default();
+    assert_eq!((limits.deadline, limits.update_deadline), (Duration::from_millis(5), Duration::from_millis(100)));
+    assert_eq!((limits.configure_deadline, limits.memory), (seconds(1), 128 * 1024 * 1024));
+}
+
+#[test]
+fn files_are_loaded() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("t.toml");
+    let text = minimal("", "balancer = \"mine\"\n[plugin.mine]\ncomponent = \"a/b.wasm\"");
+    std::fs::write(&path, text).expect("write");
+    let loaded = load(&path, &BUILT_INS).expect("valid");
+    assert_eq!(loaded.config.plugins["mine"].component, Some(folder.path().join("a/b.wasm")));
+
+    std::fs::write(&path, b"a = 1\nb = \"\xff\"").expect("write");
+    let report = load(&path, &BUILT_INS).expect_err("not UTF-8");
+    assert_eq!(report.findings()[0].message, format!("cannot read `{}`: line 2 is not UTF-8", path.display()));
+
+    let missing = folder.path().join("missing.toml");
+    let report = load(&missing, &BUILT_INS).expect_err("missing");
+    let reason = format!("error: cannot read `{}`: no such file or directory", missing.display());
+    assert!(report.render(false).starts_with(&reason), "{report}");
+    assert!(load(folder.path(), &BUILT_INS).expect_err("folder").findings()[0].message.ends_with("is a directory"));
+    assert_eq!(PathBuf::from("a").parent(), Some(Path::new("")), "a file without folder is relative to none");
+}
