@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::load::load;
+use crate::config::load::{Loaded, load};
 use crate::config::{Address, Config};
 use crate::plugin::BUILT_IN;
 use crate::server::{StartError, control};
@@ -74,14 +74,14 @@ pub fn main() -> ExitCode {
 fn read(path: &Path) -> Option<Config> {
     let color = std::io::stderr().is_terminal();
     match load(path, BUILT_IN) {
-        Ok((config, warnings)) => {
+        Ok(Loaded { config, warnings }) => {
             if !warnings.is_empty() {
-                eprint!("{}", warnings.render(color));
+                eprintln!("{}", warnings.render(color));
             }
             Some(config)
         }
         Err(errors) => {
-            eprint!("{}", errors.render(color));
+            eprintln!("{}", errors.render(color));
             None
         }
     }

@@ -38,9 +38,9 @@ pub(super) fn run(port: u16, balancer: &str) -> ExitCode {
     };
     let text = configuration(port, balancer, &addresses);
     let config = match parse(&text, "demo", Path::new("."), BUILT_IN) {
-        Ok((config, _)) => config,
+        Ok(loaded) => loaded.config,
         Err(errors) => {
-            eprint!("{}", errors.render(false));
+            eprintln!("{}", errors.render(false));
             return ExitCode::FAILURE;
         }
     };

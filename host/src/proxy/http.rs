@@ -77,7 +77,7 @@ pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address
             graceful = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
-        if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
+        if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
             return Poll::Ready(Some(ended));
         }
         // Backends' and bodies' deadlines are seen by the request that waits; these have no request.

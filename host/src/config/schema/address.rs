@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 
@@ -65,6 +66,26 @@ fn connectable(value: Value<'_>, any_port: bool) -> Option<Address> {
     match parse(text, any_port) {
         Ok(address) => Some(address),
         Err(Bad { problem, help }) => value.reject_with(format_args!("\"{text}\" {problem}"), help),
+    }
+}
+
+/// The text is no address to connect to; the error says what to write instead.
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text, false).map_err(|Bad { problem, help }| format!("\"{text}\" {problem}; {help}"))
+    }
+}
+
+/// As it is written in a configuration.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 
