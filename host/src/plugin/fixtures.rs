@@ -13,8 +13,9 @@ pub(crate) fn component_of(world: &str, core: &str) -> Arc<[u8]> {
     let (package, _) = resolve.push_dir(wit).expect("the WIT parses");
     let world = resolve.select_world(&[package], Some(world)).expect("the world exists");
     let mut module = wat::parse_str(core).expect("the text parses");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("metadata fits");
-    let mut encoder = ComponentEncoder::default().validate(true).module(&module).expect("the module fits the world");
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("metadata fits");
+    let mut encoder = ComponentEncoder::default();
+    let encoder = encoder.validate(true).module(&module).expect("the module fits the world");
     encoder.encode().expect("the component encodes").into()
 }
 
