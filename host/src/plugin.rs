@@ -1,0 +1,26 @@
+//! Plugins: components that decide, behind the traits of [`crate::decide`].
+//!
+//! The only place that knows wasmtime. A [`Registry`] turns bytes into a [`Definition`] and a
+//! [`Definition`] into [`Instance`]s, both on builder threads; a worker owns its instances and calls
+//! them directly. This module does not know pools, snapshots or HTTP, nor when a plugin is replaced.
+
+mod budget;
+mod builder;
+mod built_in;
+mod component;
+mod engine;
+mod fault;
+#[cfg(test)]
+mod fixtures;
+mod instance;
+mod registry;
+mod sandbox;
+mod ticker;
+mod v0_1;
+mod voice;
+
+pub use built_in::NAMES as BUILT_IN;
+pub use component::{Definition, LoadError, LoadReason, Source};
+pub use instance::{BuildError, BuildReason, Instance, Seat};
+pub use registry::{Registry, RegistryOptions};
+pub use ticker::Activity;

@@ -1,0 +1,281 @@
+//! From bytes to a plugin that can be instantiated, or one clear reason why not.
+//!
+//! Compiles, so it runs on builder threads. Settings are none of its business: they belong to a use of the plugin.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use super::instance::{BuildReason, Instance};
+use super::sandbox::Sandbox;
+use super::{built_in, v0_1};
+use crate::config::PluginLimits;
+use crate::decide::{Fault, PoolLoad};
+
+/// Where a component comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The binary itself: one of [`BUILT_IN`](super::BUILT_IN), of the plugin's name.
+    BuiltIn,
+    /// A file.
+    File(PathBuf),
+    /// Bytes that somebody sent.
+    Bytes(Arc<[u8]>),
+}
+
+/// A plugin as it was loaded: one generation of it.
+pub struct Definition {
+    name: Arc<str>,
+    source: Source,
+    compiled: Arc<Compiled>,
+    limits: PluginLimits,
+    generation: u64,
+}
+
+/// A component that was compiled, linked and found to be a balancer.
+pub(super) struct Compiled {
+    pub(super) digest: [u8; 32],
+    size: usize,
+    pre: InstancePre<Sandbox>,
+}
+
+/// A component could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("plugin `{plugin}` ({source_name}): {reason}")]
+pub struct LoadError {
+    /// The plugin's name.
+    pub plugin: Arc<str>,
+    /// The file, or what stands for it.
+    pub source_name: String,
+    /// What went wrong.
+    pub reason: LoadReason,
+}
+
+/// Why a component could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadReason {
+    /// The plugin has no `component` and is no built-in.
+    #[error("there is no built-in of this name")]
+    NoBuiltIn,
+    /// The file could not be read.
+    #[error("cannot be read: {0}")]
+    Read(io::Error),
+    /// Larger than `max_component_size`.
+    #[error("is larger than max_component_size ({max} bytes)")]
+    TooLarge {
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// Nothing like WebAssembly.
+    #[error("is no WebAssembly component")]
+    NotWasm,
+    /// A core module.
+    #[error("is a core WebAssembly module, not a component (`cargo plugins` or `wasm-tools component new` makes one of it)")]
+    CoreModule,
+    /// WebAssembly's text format.
+    #[error("is WebAssembly text, not a binary component")]
+    Text,
+    /// The engine does not accept it.
+    #[error("does not compile: {0}")]
+    Compile(String),
+    /// It imports what is not offered.
+    #[error("imports {imports}, which this host does not offer to a balancer (it offers {offered})")]
+    Import {
+        /// Names of the imports.
+        imports: String,
+        /// Names of what there is.
+        offered: String,
+    },
+    /// An offered import is used in a way that is not offered.
+    #[error("does not fit this host: {0}")]
+    Mismatch(String),
+    /// It exports no balancer.
+    #[error("does not export `{wanted}`; it exports {exports}", wanted = v0_1::BALANCER)]
+    NoBalancer {
+        /// What it exports instead.
+        exports: String,
+    },
+    /// It exports a balancer of another version.
+    #[error("exports `{found}`, but this host speaks `{wanted}`", wanted = v0_1::BALANCER)]
+    OtherVersion {
+        /// The export.
+        found: String,
+    },
+    /// Its balancer is not of the WIT's types.
+    #[error("{0}")]
+    Exports(String),
+    /// The first instance of it trapped, looped or took too much memory.
+    #[error("cannot be started: {0}")]
+    Start(Fault),
+    /// As many instances exist as may.
+    #[error("no room for an instance to try it: {0}")]
+    Full(String),
+    /// The builder threads are gone, or the job panicked.
+    #[error("the builder gave no answer")]
+    NoAnswer,
+}
+
+impl Definition {
+    /// Gives compiled code a name and limits.
+    pub(super) fn new(
+        name: Arc<str>,
+        source: Source,
+        compiled: Arc<Compiled>,
+        limits: PluginLimits,
+        generation: u64,
+    ) -> Self {
+        Self { name, source, compiled, limits, generation }
+    }
+
+    /// The plugin's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Where it came from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// SHA-256 of the component.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.compiled.digest
+    }
+
+    /// Size of the component in bytes.
+    pub fn size(&self) -> usize {
+        self.compiled.size
+    }
+
+    /// Limits of its instances.
+    pub fn limits(&self) -> &PluginLimits {
+        &self.limits
+    }
+
+    /// 1 for the first of this name, and one more for each after it.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn pre(&self) -> &InstancePre<Sandbox> {
+        &self.compiled.pre
+    }
+
+    /// Whether an instance of it starts and has the exports of a balancer. Runs guest code.
+    pub(super) fn try_out(self: &Arc<Self>) -> Result<(), LoadReason> {
+        let tried = Instance::instantiate(Arc::clone(self), "".into(), Arc::new(PoolLoad::default()));
+        tried.map(drop).map_err(|reason| match reason {
+            BuildReason::Fault(fault) => LoadReason::Start(fault),
+            BuildReason::Full(what) => LoadReason::Full(what),
+            other => LoadReason::Exports(other.to_string()),
+        })
+    }
+}
+
+impl fmt::Debug for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, source, generation, limits, compiled: _ } = self;
+        f.debug_struct("Definition")
+            .field("name", name)
+            .field("source", &source.to_string())
+            .field("generation", generation)
+            .field("limits", limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Source {
+    /// The component's bytes, at most `max` of them.
+    pub(super) fn read(&self, plugin: &str, max: usize) -> Result<Arc<[u8]>, LoadReason> {
+        match self {
+            Self::BuiltIn => built_in::component(plugin).map(Arc::from).ok_or(LoadReason::NoBuiltIn),
+            Self::Bytes(bytes) if bytes.len() > max => Err(LoadReason::TooLarge { max }),
+            Self::Bytes(bytes) => Ok(Arc::clone(bytes)),
+            Self::File(path) => {
+                let file = File::open(path).map_err(LoadReason::Read)?;
+                // A pipe or a device might never end, or never begin.
+                if !file.metadata().map_err(LoadReason::Read)?.is_file() {
+                    return Err(LoadReason::Read(io::Error::other("not a regular file")));
+                }
+                let mut bytes = Vec::new();
+                file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(LoadReason::Read)?;
+                if bytes.len() > max { Err(LoadReason::TooLarge { max }) } else { Ok(bytes.into()) }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built-in"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+        }
+    }
+}
+
+/// SHA-256 of a component.
+pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Compiles and links. Takes from milliseconds to many seconds.
+pub(super) fn compile(engine: &Engine, linker: &Linker<Sandbox>, bytes: &[u8]) -> Result<Compiled, LoadReason> {
+    match bytes {
+        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => {}
+        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => return Err(LoadReason::CoreModule),
+        bytes if bytes.trim_ascii_start().starts_with(b"(") => return Err(LoadReason::Text),
+        _ => return Err(LoadReason::NotWasm),
+    }
+    let component =
+        Component::from_binary(engine, bytes).map_err(|error| LoadReason::Compile(format!("{error:#}")))?;
+    check_imports(engine, &component)?;
+    check_exports(engine, &component)?;
+    let pre = linker.instantiate_pre(&component).map_err(|error| LoadReason::Mismatch(format!("{error:#}")))?;
+    Ok(Compiled { digest: digest(bytes), size: bytes.len(), pre })
+}
+
+fn check_imports(engine: &Engine, component: &Component) -> Result<(), LoadReason> {
+    // An interface of types only asks for nothing.
+    let wants = |item: &ComponentItem| match item {
+        ComponentItem::ComponentInstance(instance) => {
+            instance.exports(engine).any(|(_, export)| !matches!(export.ty, ComponentItem::Type(_)))
+        }
+        ComponentItem::Type(_) => false,
+        _ => true,
+    };
+    let ty = component.component_type();
+    let unknown = ty.imports(engine).filter(|(name, import)| !v0_1::offers(name) && wants(&import.ty));
+    let imports = list(unknown.map(|(name, _)| name));
+    if imports.is_empty() { Ok(()) } else { Err(LoadReason::Import { imports, offered: v0_1::offered() }) }
+}
+
+fn check_exports(engine: &Engine, component: &Component) -> Result<(), LoadReason> {
+    if component.get_export_index(None, v0_1::BALANCER).is_some() {
+        return Ok(());
+    }
+    let ty = component.component_type();
+    let mut names = ty.exports(engine).map(|(name, _)| name);
+    if let Some(found) = names.find(|name| name.starts_with(v0_1::BALANCER_OF_ANY_VERSION)) {
+        return Err(LoadReason::OtherVersion { found: found.to_owned() });
+    }
+    let exports = list(ty.exports(engine).map(|(name, _)| name));
+    Err(LoadReason::NoBalancer { exports: if exports.is_empty() { "nothing".to_owned() } else { exports } })
+}
+
+/// Names for an error: a component may have any number of them, of any length.
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let quoted: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    super::fault::one_line(&quoted.join(", "), 1024)
+}
+
+#[cfg(test)]
+mod tests;

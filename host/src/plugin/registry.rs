@@ -1,0 +1,195 @@
+//! The door to all this: loads plugins, builds their instances and disposes of them.
+//!
+//! It counts generations and shares compiled code between plugins of the same bytes. Which definition is in
+//! use where is known to whoever asked for it; when none is left, so goes its code.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use super::builder::Builders;
+use super::component::{self, Compiled, Definition, LoadError, LoadReason, Source};
+use super::engine::engine;
+use super::instance::{BuildError, BuildReason, Instance, Seat};
+use super::sandbox::Sandbox;
+use super::ticker::{Activity, Ticker};
+use super::v0_1;
+use crate::config::PluginLimits;
+
+/// Bounds of a [`Registry`].
+#[derive(Debug, Clone)]
+pub struct RegistryOptions {
+    /// Size above which a component is refused, in bytes.
+    pub max_component_size: usize,
+    /// Instances that may exist at a time: pools × workers × elements of a chain × 3 generations. Each
+    /// reserves 16 GiB of address space, and next to no memory.
+    pub max_instances: u32,
+}
+
+impl Default for RegistryOptions {
+    fn default() -> Self {
+        Self { max_component_size: 32 << 20, max_instances: 256 }
+    }
+}
+
+/// Plugins of a process. Its methods may be called from any thread and do their work on builder threads.
+pub struct Registry {
+    builders: Builders,
+    core: Arc<Core>,
+}
+
+/// What jobs need. The last job that has it ends the ticker.
+struct Core {
+    ticker: Ticker,
+    engine: Engine,
+    linker: Linker<Sandbox>,
+    options: RegistryOptions,
+    loaded: Mutex<Loaded>,
+}
+
+#[derive(Default)]
+struct Loaded {
+    /// The last generation of each name.
+    generations: HashMap<Arc<str>, u64>,
+    /// By digest.
+    compiled: HashMap<[u8; 32], Weak<Compiled>>,
+}
+
+impl Registry {
+    /// An engine, its ticker and the builder threads.
+    ///
+    /// # Errors
+    /// When the system refuses the address space or a thread.
+    pub fn new(options: RegistryOptions) -> io::Result<Self> {
+        let refused = |error: wasmtime::Error| io::Error::other(format!("cannot set up WebAssembly: {error:#}"));
+        let engine = engine(options.max_instances).map_err(refused)?;
+        let linker = v0_1::linker(&engine).map_err(refused)?;
+        let ticks = engine.clone();
+        let ticker = Ticker::start(move || ticks.increment_epoch())?;
+        let builders = Builders::start(&ticker)?;
+        let core = Core { ticker, engine, linker, options, loaded: Mutex::default() };
+        Ok(Self { builders, core: Arc::new(core) })
+    }
+
+    /// Compiles a component, checks it and tries whether it starts: the next generation of `plugin`. Bytes
+    /// that are loaded already are not compiled again.
+    ///
+    /// # Errors
+    /// The plugin, where its component comes from and what is wrong with it. Nothing has changed then.
+    pub async fn load(
+        &self,
+        plugin: Arc<str>,
+        source: Source,
+        limits: PluginLimits,
+    ) -> Result<Arc<Definition>, LoadError> {
+        let lost = no_definition(&plugin, &source);
+        let core = Arc::clone(&self.core);
+        self.builders.run(move || core.load(plugin, source, limits)).await.unwrap_or(Err(lost))
+    }
+
+    /// [`Registry::load`] for threads without a runtime.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// In an asynchronous context.
+    pub fn load_blocking(
+        &self,
+        plugin: Arc<str>,
+        source: Source,
+        limits: PluginLimits,
+    ) -> Result<Arc<Definition>, LoadError> {
+        let lost = no_definition(&plugin, &source);
+        let core = Arc::clone(&self.core);
+        self.builders.run(move || core.load(plugin, source, limits)).blocking_recv().unwrap_or(Err(lost))
+    }
+
+    /// Instantiates and configures.
+    ///
+    /// # Errors
+    /// The plugin, the pool and what went wrong.
+    pub async fn build(&self, seat: Seat) -> Result<Instance, BuildError> {
+        let lost = no_instance(&seat);
+        self.run_build(seat).await.unwrap_or(Err(lost))
+    }
+
+    /// [`Registry::build`] for threads without a runtime.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// In an asynchronous context.
+    pub fn build_blocking(&self, seat: Seat) -> Result<Instance, BuildError> {
+        let lost = no_instance(&seat);
+        self.run_build(seat).blocking_recv().unwrap_or(Err(lost))
+    }
+
+    /// Drops an instance off the path. Its slot is free some time later.
+    pub fn dispose(&self, instance: Instance) {
+        drop(self.builders.run(move || drop(instance)));
+    }
+
+    /// For a thread that will call instances; see [`Activity`].
+    pub fn activity(&self) -> Activity {
+        self.core.ticker.activity()
+    }
+
+    fn run_build(&self, seat: Seat) -> tokio::sync::oneshot::Receiver<Result<Instance, BuildError>> {
+        let core = Arc::clone(&self.core);
+        self.builders.run(move || {
+            // Ticks must go on while this runs, even if the registry is dropped meanwhile.
+            let _core = core;
+            Instance::build(seat)
+        })
+    }
+}
+
+impl Core {
+    fn load(
+        &self,
+        plugin: Arc<str>,
+        source: Source,
+        limits: PluginLimits,
+    ) -> Result<Arc<Definition>, LoadError> {
+        let name = source.to_string();
+        self.define(&plugin, source, limits).map_err(|reason| LoadError { plugin, source_name: name, reason })
+    }
+
+    fn define(&self, plugin: &Arc<str>, source: Source, limits: PluginLimits) -> Result<Arc<Definition>, LoadReason> {
+        let compiled = self.compiled(&source.read(plugin, self.options.max_component_size)?)?;
+        let name = || Arc::clone(plugin);
+        // The generation counts only once it is known to start.
+        let trial = Definition::new(name(), source.clone(), Arc::clone(&compiled), limits, 0);
+        Arc::new(trial).try_out()?;
+        let mut loaded = self.loaded();
+        loaded.compiled.insert(compiled.digest, Arc::downgrade(&compiled));
+        loaded.compiled.retain(|_, compiled| compiled.strong_count() > 0);
+        let generation = loaded.generations.entry(name()).or_default();
+        *generation += 1;
+        Ok(Arc::new(Definition::new(name(), source, compiled, limits, *generation)))
+    }
+
+    fn compiled(&self, bytes: &[u8]) -> Result<Arc<Compiled>, LoadReason> {
+        let digest = component::digest(bytes);
+        let known = self.loaded().compiled.get(&digest).and_then(Weak::upgrade);
+        known.map_or_else(|| component::compile(&self.engine, &self.linker, bytes).map(Arc::new), Ok)
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn no_definition(plugin: &Arc<str>, source: &Source) -> LoadError {
+    LoadError { plugin: Arc::clone(plugin), source_name: source.to_string(), reason: LoadReason::NoAnswer }
+}
+
+fn no_instance(seat: &Seat) -> BuildError {
+    let (plugin, pool) = (Arc::clone(seat.definition.name()), Arc::clone(&seat.pool));
+    BuildError { plugin, pool, reason: BuildReason::NoAnswer }
+}

@@ -1,0 +1,111 @@
+//! A plugin's lines in the log: marked, cut, escaped and rate limited.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::Level;
+
+use super::fault::one_line;
+
+/// Bytes of one line.
+pub(super) const LINE: usize = 4096;
+/// Lines at once.
+const BURST: u32 = 100;
+/// Time after which one more line may come: 20 a second.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// The voice of one instance.
+pub(super) struct Voice {
+    plugin: Arc<str>,
+    pool: Arc<str>,
+    generation: u64,
+    allowance: Allowance,
+}
+
+impl Voice {
+    /// A voice whose lines name all three.
+    pub(super) fn new(plugin: Arc<str>, pool: Arc<str>, generation: u64) -> Self {
+        Self { plugin, pool, generation, allowance: Allowance::default() }
+    }
+
+    /// Whether a line said at `now` may come through. If so, a line about those dropped before comes first.
+    pub(super) fn may_speak(&mut self, now: Instant) -> bool {
+        if !self.allowance.take(now) {
+            return false;
+        }
+        match self.allowance.forget_dropped() {
+            0 => {}
+            dropped => self.say(Level::WARN, &format!("{dropped} lines were dropped: the plugin logs too much")),
+        }
+        true
+    }
+
+    /// Writes a line.
+    pub(super) fn say(&self, level: Level, message: &str) {
+        let Self { plugin, pool, generation, .. } = self;
+        let message = one_line(message, LINE);
+        macro_rules! say {
+            ($level:ident) => {
+                tracing::event!(target: "trimtab::plugin", Level::$level, %plugin, %pool, generation, "{message}")
+            };
+        }
+        match level {
+            Level::ERROR => say!(ERROR),
+            Level::WARN => say!(WARN),
+            Level::INFO => say!(INFO),
+            Level::DEBUG => say!(DEBUG),
+            Level::TRACE => say!(TRACE),
+        }
+    }
+}
+
+/// A token bucket, and a count of those who found it empty.
+#[derive(Default)]
+struct Allowance {
+    /// Tokens taken and not yet given back.
+    taken: u32,
+    since: Option<Instant>,
+    dropped: u64,
+}
+
+impl Allowance {
+    fn take(&mut self, now: Instant) -> bool {
+        let since = *self.since.get_or_insert(now);
+        let back = now.saturating_duration_since(since).as_nanos() / EVERY.as_nanos();
+        let back = u32::try_from(back).unwrap_or(u32::MAX);
+        if back >= self.taken {
+            (self.taken, self.since) = (0, Some(now));
+        } else {
+            (self.taken, self.since) = (self.taken - back, Some(since + EVERY * back));
+        }
+        if self.taken < BURST {
+            self.taken += 1;
+            true
+        } else {
+            self.dropped += 1;
+            false
+        }
+    }
+
+    fn forget_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_cut_and_counted() {
+        let start = Instant::now();
+        let mut allowance = Allowance::default();
+        assert_eq!((0..1000).filter(|_| allowance.take(start)).count(), BURST as usize);
+        let later = start + 3 * EVERY + EVERY / 2;
+        assert_eq!((0..1000).filter(|_| allowance.take(later)).count(), 3);
+        assert!(!allowance.take(later + EVERY / 4));
+        assert!(allowance.take(later + EVERY / 2), "a part of a token is not lost");
+        assert_eq!(allowance.forget_dropped(), 900 + 997 + 1);
+        assert_eq!((0..1000).filter(|_| allowance.take(start + Duration::from_secs(60))).count(), BURST as usize);
+    }
+}
