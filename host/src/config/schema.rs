@@ -10,8 +10,10 @@ mod names;
 mod plugin;
 mod pool;
 mod process;
-mod reader;
 mod route;
+mod suggest;
+mod table;
+mod value;
 mod values;
 
 use std::collections::BTreeMap;
@@ -23,7 +25,8 @@ use toml::de::{DeTable, DeValue};
 
 use self::names::Names;
 use self::plugin::Plugins;
-use self::reader::{Table, Value};
+use self::table::Table;
+use self::value::Value;
 use super::Config;
 use super::report::{Finding, Sink};
 
