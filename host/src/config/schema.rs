@@ -10,8 +10,10 @@ mod names;
 mod plugin;
 mod pool;
 mod process;
-mod reader;
 mod route;
+mod suggest;
+mod table;
+mod value;
 mod values;
 
 use std::collections::BTreeMap;
@@ -23,7 +25,8 @@ use toml::de::{DeTable, DeValue};
 
 use self::names::Names;
 use self::plugin::Plugins;
-use self::reader::{Table, Value};
+use self::table::Table;
+use self::value::Value;
 use super::Config;
 use super::report::{Finding, Sink};
 
@@ -53,24 +56,23 @@ pub(super) fn read(document: &DeTable<'_>, folder: &Path, built_ins: &[&str], si
         .collect();
 
     let mut listener_names = Names::new("listener");
-    let has_listener = document.contains_key("listener");
     let tables = listed_tables(&mut root, "listener");
-    let many = tables.len();
     let listeners: Vec<_> =
         tables.into_iter().filter_map(|table| listener::listener(table, &pool_names, &mut listener_names)).collect();
     listener::report_duplicates(&listeners, sink);
 
     let tables = listed_tables(&mut root, "route");
-    let routes_are_known = tables.is_empty() != document.contains_key("route");
+    let written = tables.len();
     let routes: Vec<_> =
         tables.into_iter().filter_map(|table| route::route(table, &pool_names, &listener_names)).collect();
     route::warn_of_repeats(&routes, sink);
     let routes: Vec<_> = routes.into_iter().map(|written| written.route).collect();
 
-    if !has_listener {
+    if is_empty(document, "listener") {
         let finding = Finding::error(0..0, "this configuration has no listener: it would serve nothing");
         sink.push(finding.absence().help("add `[[listener]]` with an `address` and a `pool`"));
-    } else if many > 0 && routes_are_known {
+    } else if routes.len() == written && (written > 0 || is_empty(document, "route")) {
+        // Routes with errors might lead somewhere once they are right.
         listener::report_dead_ends(&listeners, &routes, sink);
     }
     plugins.names.warn_of_unused(sink);
@@ -116,6 +118,11 @@ fn listed_tables<'a>(root: &mut Table<'a>, kind: &'static str) -> Vec<Table<'a>>
     .flatten()
     .filter_map(|value| value.table(place.clone()))
     .collect()
+}
+
+/// Whether a list is empty or not there.
+fn is_empty(document: &DeTable<'_>, kind: &str) -> bool {
+    document.get(kind).is_none_or(|value| value.get_ref().as_array().is_some_and(|list| list.is_empty()))
 }
 
 /// A path, relative to the configuration's folder.

@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::reader::Value;
+use super::table::Table;
+use super::value::Value;
 use crate::config::report::Finding;
 use crate::config::{Access, Address};
 
@@ -151,7 +152,7 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// The `allow` and `deny` of a table.
-pub(super) fn access(table: &mut super::reader::Table<'_>) -> Access {
+pub(super) fn access(table: &mut Table<'_>) -> Access {
     Access { allow: table.or("allow", Vec::new(), blocks), deny: table.or("deny", Vec::new(), blocks) }
 }
 

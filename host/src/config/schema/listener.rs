@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::names::Names;
-use super::reader::{Table, Value};
+use super::table::Table;
+use super::value::Value;
 use super::{address, values};
-use crate::config::report::Finding;
+use crate::config::report::{Finding, Sink};
 use crate::config::{Limits, Listener, Route};
 
 /// A listener, and where it is written.
@@ -15,6 +16,8 @@ pub(super) struct Written {
     pub(super) listener: Listener,
     header: Range<usize>,
     address: Range<usize>,
+    /// Whether it has a pool, be it one that nobody knows.
+    has_pool: bool,
 }
 
 /// `[[listener]]`. Its name is declared even when something else is wrong with it.
@@ -44,7 +47,7 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
     };
     table.finish();
     let ((_, address), _) = (address?, name?);
-    Some(Written { listener, header, address })
+    Some(Written { listener, header, address, has_pool: pool.is_some() })
 }
 
 /// Only `http` is served so far.
@@ -87,7 +90,7 @@ impl Default for Limits {
 }
 
 /// Two listeners cannot share an address, except port 0, which is another port each time.
-pub(super) fn report_duplicates(listeners: &[Written], sink: &crate::config::report::Sink) {
+pub(super) fn report_duplicates(listeners: &[Written], sink: &Sink) {
     for (i, this) in listeners.iter().enumerate() {
         let address = this.listener.address;
         let same = |first: &&Written| first.listener.address == address && address.port() != 0;
@@ -102,10 +105,10 @@ pub(super) fn report_duplicates(listeners: &[Written], sink: &crate::config::rep
 }
 
 /// A listener that leads nowhere is a mistake.
-pub(super) fn report_dead_ends(listeners: &[Written], routes: &[Route], sink: &crate::config::report::Sink) {
-    for Written { listener, header, .. } in listeners {
+pub(super) fn report_dead_ends(listeners: &[Written], routes: &[Route], sink: &Sink) {
+    for Written { listener, header, has_pool, .. } in listeners {
         let leads = |route: &Route| route.listener.as_ref().is_none_or(|name| *name == listener.name);
-        if listener.pool.is_none() && !routes.iter().any(leads) {
+        if !has_pool && !routes.iter().any(leads) {
             let message = format!("the listener `{}` leads nowhere: it has no pool and no route", listener.name);
             sink.push(
                 Finding::error(header.clone(), message).absence().help("add `pool = \"NAME\"`, or a `[[route]]`"),

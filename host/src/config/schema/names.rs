@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::reader::{Value, suggest};
+use super::suggest::suggest;
+use super::value::Value;
 use super::values::name_problem;
 use crate::config::report::{Finding, Sink};
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use toml::de::DeValue;
 
 use super::names::Names;
-use super::reader::{Table, Value};
+use super::table::Table;
+use super::value::Value;
 use super::{path, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{Plugin, PluginLimits, PluginUse};

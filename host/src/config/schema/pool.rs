@@ -8,7 +8,8 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::plugin::Plugins;
-use super::reader::{Table, Value};
+use super::table::Table;
+use super::value::Value;
 use super::{address, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{Address, Backend, Pool};

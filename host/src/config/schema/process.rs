@@ -5,7 +5,9 @@ use std::path::Path;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use super::reader::{Table, Value, suggest};
+use super::suggest::suggest;
+use super::table::Table;
+use super::value::Value;
 use super::{address, path, values};
 use crate::config::report::Finding;
 use crate::config::{AccessLog, Address, Admin, Log, LogFormat, Server};

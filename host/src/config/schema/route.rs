@@ -7,7 +7,8 @@ use std::sync::Arc;
 use http::{HeaderName, Method};
 
 use super::names::Names;
-use super::reader::{Table, Value};
+use super::table::Table;
+use super::value::Value;
 use super::{address, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{HostPattern, PathPattern, Route};

@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde_json::{Map, Number};
 use toml::de::DeValue;
 
-use super::reader::{Table, Value, number, suggest};
+use super::suggest::suggest;
+use super::table::Table;
+use super::value::{Value, number};
 
 /// What a time limit may be: a limit of nothing would end everything at once, and one above a
 /// month is meant to be none.

@@ -131,6 +131,8 @@ fn what_is_missing() {
     let said = |text: &str| lines(&report(text));
     let nothing = "1:1 this configuration has no listener: it would serve nothing | add `[[listener]]` with an `address` and a `pool`";
     assert_eq!(said(""), [nothing]);
+    assert_eq!(said("listener = []"), [nothing]);
+    assert_eq!(said("route = []\n[[listener]]\naddress = \"0.0.0.0:80\"").len(), 1);
     assert_eq!(
         said("[[listener]]\naddress = \"0.0.0.0:80\""),
         [
