@@ -78,20 +78,19 @@ fn measure(registry: &Registry, title: &str, plugin: Arc<str>, source: Source) {
     facts.headers.insert("user-agent", http::HeaderValue::from_static("a-browser/1.0 (of some length)"));
     facts.headers.insert("x-user", http::HeaderValue::from_static("anna.example"));
     let mut moment = Moment { key: Some(1), random: 7, now_us: 1_700_000_000_000_000, attempt: 0 };
-    let mut times: Vec<f64> = (0..BATCHES)
-        .map(|_| {
-            let start = Instant::now();
-            for _ in 0..DECISIONS {
-                moment.now_us += 1;
-                let (back, answer) = instance.pick(black_box(moment), facts);
-                facts = back;
-                let verdict: Verdict = answer.unwrap();
-                check(verdict, black_box(&readiness), &facts.tried).unwrap();
-                black_box(verdict);
-            }
-            start.elapsed().as_nanos() as f64 / DECISIONS as f64
-        })
-        .collect();
+    let mut times = Vec::with_capacity(BATCHES);
+    for _ in 0..BATCHES {
+        let start = Instant::now();
+        for _ in 0..DECISIONS {
+            moment.now_us += 1;
+            let (back, answer) = instance.pick(black_box(moment), facts);
+            facts = back;
+            let verdict: Verdict = answer.unwrap();
+            check(verdict, black_box(&readiness), &facts.tried).unwrap();
+            black_box(verdict);
+        }
+        times.push(start.elapsed().as_nanos() as f64 / DECISIONS as f64);
+    }
     times.sort_by(f64::total_cmp);
     println!("{title:<34}{:>8.0}{:>8.0}", times[BATCHES / 2], times[0]);
 }

@@ -295,3 +295,15 @@ fn a_full_house_is_a_clear_refusal() {
     instances.pop();
     bed.registry.build_blocking(seat).unwrap();
 }
+
+#[test]
+fn a_panic_unwinds_through_the_guest() {
+    let bed = Bed::new();
+    let head = r#"(import "trimtab:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#;
+    let body = "(call $log (i32.const 0) (i32.const 0) (i32.const 5)) (i32.const 64)";
+    let mut instance = bed.build(&Guest { head, pick: body, ..Guest::PASS });
+    let log = tracing_subscriber::fmt().with_writer(|| -> std::io::Sink { panic!("the log is broken") }).finish();
+    let fault = tracing::subscriber::with_default(log, || pick(&mut instance)).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Panic);
+    assert!(fault.message.contains("the log is broken"), "{fault}");
+}
