@@ -77,7 +77,9 @@ pub enum LoadReason {
     #[error("is no WebAssembly component")]
     NotWasm,
     /// A core module.
-    #[error("is a core WebAssembly module, not a component (`cargo plugins` or `wasm-tools component new` makes one of it)")]
+    #[error(
+        "is a core WebAssembly module, not a component (`cargo plugins` or `wasm-tools component new` makes one of it)"
+    )]
     CoreModule,
     /// WebAssembly's text format.
     #[error("is WebAssembly text, not a binary component")]
@@ -235,8 +237,7 @@ pub(super) fn compile(engine: &Engine, linker: &Linker<Sandbox>, bytes: &[u8]) -
         bytes if bytes.trim_ascii_start().starts_with(b"(") => return Err(LoadReason::Text),
         _ => return Err(LoadReason::NotWasm),
     }
-    let component =
-        Component::from_binary(engine, bytes).map_err(|error| LoadReason::Compile(format!("{error:#}")))?;
+    let component = Component::from_binary(engine, bytes).map_err(|error| LoadReason::Compile(format!("{error:#}")))?;
     check_imports(engine, &component)?;
     check_exports(engine, &component)?;
     let pre = linker.instantiate_pre(&component).map_err(|error| LoadReason::Mismatch(format!("{error:#}")))?;

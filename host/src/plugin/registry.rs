@@ -150,12 +150,7 @@ impl Registry {
 }
 
 impl Core {
-    fn load(
-        &self,
-        plugin: Arc<str>,
-        source: Source,
-        limits: PluginLimits,
-    ) -> Result<Arc<Definition>, LoadError> {
+    fn load(&self, plugin: Arc<str>, source: Source, limits: PluginLimits) -> Result<Arc<Definition>, LoadError> {
         let name = source.to_string();
         self.define(&plugin, source, limits).map_err(|reason| LoadError { plugin, source_name: name, reason })
     }

@@ -1,12 +1,11 @@
 //! The import `request`: facts of what is being decided. Traps outside a decision.
 //!
-//! Parameters are read in the guest's memory and constant or shared strings are handed over as they are:
-//! a call allocates only for the values of headers, cookies and URIs.
+//! Parameters are read in the guest's memory, and constant or shared strings are handed over as they are. Other
+//! values are copied once, because wasmtime writes an answer into the guest after the facts are out of reach.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::Method;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, WasmStr};
 
@@ -27,7 +26,7 @@ pub(super) fn offer(request: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Resu
         Ok((facts(&guest)?.client.map_or(0, |client| client.port()),))
     })?;
     request.func_wrap("host", |guest: Guest<'_>, ()| Ok((facts(&guest)?.host.clone().unwrap_or_default(),)))?;
-    request.func_wrap("method", |guest: Guest<'_>, ()| Ok((method(&facts(&guest)?.method),)))?;
+    request.func_wrap("method", |guest: Guest<'_>, ()| Ok((facts(&guest)?.method.as_str().to_owned(),)))?;
     request.func_wrap("path", |guest: Guest<'_>, ()| Ok((facts(&guest)?.path().to_owned(),)))?;
     request.func_wrap("query", |guest: Guest<'_>, ()| Ok((facts(&guest)?.query().to_owned(),)))?;
     request.func_wrap("header", |guest: Guest<'_>, (name,): (WasmStr,)| {
@@ -54,11 +53,8 @@ fn facts<'a>(guest: &'a Guest<'_>) -> wasmtime::Result<&'a Facts> {
     guest.data().facts.as_deref().ok_or_else(|| wasmtime::Error::msg("`request` was called outside a decision"))
 }
 
-/// The methods of RFC 9110 and RFC 5789 are constants already; another is copied.
-fn method(method: &Method) -> Box<str> {
-    method.as_str().into()
-}
-
+/// Bytes as text, U+FFFD in place of what is not UTF-8. Nearly all values are ASCII, which the strict
+/// conversion takes many bytes at a time.
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
 }
