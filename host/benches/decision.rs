@@ -1,6 +1,6 @@
 //! What one decision costs, from setting the deadline to the checked answer: `cargo bench -p trimtab`.
 //!
-//! The guests of the first lines are minimal: these are the host's own costs, and what a plugin computes comes on
+//! An argument picks the lines whose title contains it. The guests of the first lines are minimal: these are the host's own costs, and what a plugin computes comes on
 //! top. Prints percentiles over many short batches: on a busy machine the low ones are those of a core to itself.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may stop")]
@@ -60,6 +60,10 @@ fn main() {
 }
 
 fn measure(registry: &Registry, title: &str, plugin: Arc<str>, source: Source) {
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    if wanted.is_some_and(|wanted| !title.contains(&wanted)) {
+        return;
+    }
     let definition = registry.load_blocking(plugin, source, PluginLimits::default()).unwrap();
     let seat = Seat {
         definition,

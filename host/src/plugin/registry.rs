@@ -11,7 +11,8 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use super::builder::Builders;
-use super::component::{self, Compiled, Definition, LoadError, LoadReason, Source};
+use super::component::{self, LoadError, LoadReason};
+use super::definition::{Compiled, Definition, Source};
 use super::engine::engine;
 use super::instance::{BuildError, BuildReason, Instance, Seat};
 use super::sandbox::Sandbox;

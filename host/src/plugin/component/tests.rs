@@ -1,6 +1,7 @@
 use super::*;
+use crate::config::PluginLimits;
 use crate::plugin::fixtures::{Guest, component_of};
-use crate::plugin::{Registry, RegistryOptions};
+use crate::plugin::{Definition, Registry, RegistryOptions, Source};
 
 fn registry() -> Registry {
     Registry::new(RegistryOptions { max_instances: 2, max_component_size: 64 << 10 }).unwrap()

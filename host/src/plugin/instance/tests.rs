@@ -1,9 +1,8 @@
 use super::*;
 use crate::config::PluginLimits;
 use crate::decide::{BackendLoad, check};
-use crate::plugin::component::Source;
 use crate::plugin::fixtures::Guest;
-use crate::plugin::{Activity, Registry, RegistryOptions};
+use crate::plugin::{Activity, Registry, RegistryOptions, Source};
 
 const LOAD: &str = "trimtab:plugin/load@0.1.0";
 const REQUEST: &str = "trimtab:plugin/request@0.1.0";
