@@ -8,6 +8,7 @@ mod budget;
 mod builder;
 mod built_in;
 mod component;
+mod definition;
 mod engine;
 mod fault;
 #[cfg(test)]
@@ -20,7 +21,8 @@ mod v0_1;
 mod voice;
 
 pub use built_in::NAMES as BUILT_IN;
-pub use component::{Definition, LoadError, LoadReason, Source};
+pub use component::{LoadError, LoadReason};
+pub use definition::{Definition, Source};
 pub use instance::{BuildError, BuildReason, Instance, Seat};
 pub use registry::{Registry, RegistryOptions};
 pub use ticker::Activity;

@@ -1,50 +1,19 @@
-//! From bytes to a plugin that can be instantiated, or one clear reason why not.
+//! From bytes to code that can be instantiated, or one clear reason why not.
 //!
-//! Compiles, so it runs on builder threads. Settings are none of its business: they belong to a use of the plugin.
+//! Compiles, so it runs on builder threads. What the code is called and how much it may use comes later.
 
-use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::io;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{Component, Linker};
 
-use super::instance::{BuildReason, Instance};
+use super::definition::Compiled;
 use super::sandbox::Sandbox;
-use super::{built_in, v0_1};
-use crate::config::PluginLimits;
-use crate::decide::{Fault, PoolLoad};
-
-/// Where a component comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// The binary itself: one of [`BUILT_IN`](super::BUILT_IN), of the plugin's name.
-    BuiltIn,
-    /// A file.
-    File(PathBuf),
-    /// Bytes that somebody sent.
-    Bytes(Arc<[u8]>),
-}
-
-/// A plugin as it was loaded: one generation of it.
-pub struct Definition {
-    name: Arc<str>,
-    source: Source,
-    compiled: Arc<Compiled>,
-    limits: PluginLimits,
-    generation: u64,
-}
-
-/// A component that was compiled, linked and found to be a balancer.
-pub(super) struct Compiled {
-    pub(super) digest: [u8; 32],
-    size: usize,
-    pre: InstancePre<Sandbox>,
-}
+use super::v0_1;
+use crate::decide::Fault;
 
 /// A component could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +46,9 @@ pub enum LoadReason {
     #[error("is no WebAssembly component")]
     NotWasm,
     /// A core module.
-    #[error("is a core WebAssembly module, not a component (`cargo plugins` or `wasm-tools component new` makes one of it)")]
+    #[error(
+        "is a core WebAssembly module, not a component (`cargo plugins` or `wasm-tools component new` makes one of it)"
+    )]
     CoreModule,
     /// WebAssembly's text format.
     #[error("is WebAssembly text, not a binary component")]
@@ -122,106 +93,6 @@ pub enum LoadReason {
     NoAnswer,
 }
 
-impl Definition {
-    /// Gives compiled code a name and limits.
-    pub(super) fn new(
-        name: Arc<str>,
-        source: Source,
-        compiled: Arc<Compiled>,
-        limits: PluginLimits,
-        generation: u64,
-    ) -> Self {
-        Self { name, source, compiled, limits, generation }
-    }
-
-    /// The plugin's name.
-    pub fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    /// Where it came from.
-    pub fn source(&self) -> &Source {
-        &self.source
-    }
-
-    /// SHA-256 of the component.
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.compiled.digest
-    }
-
-    /// Size of the component in bytes.
-    pub fn size(&self) -> usize {
-        self.compiled.size
-    }
-
-    /// Limits of its instances.
-    pub fn limits(&self) -> &PluginLimits {
-        &self.limits
-    }
-
-    /// 1 for the first of this name, and one more for each after it.
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    pub(super) fn pre(&self) -> &InstancePre<Sandbox> {
-        &self.compiled.pre
-    }
-
-    /// Whether an instance of it starts and has the exports of a balancer. Runs guest code.
-    pub(super) fn try_out(self: &Arc<Self>) -> Result<(), LoadReason> {
-        let tried = Instance::instantiate(Arc::clone(self), "".into(), Arc::new(PoolLoad::default()));
-        tried.map(drop).map_err(|reason| match reason {
-            BuildReason::Fault(fault) => LoadReason::Start(fault),
-            BuildReason::Full(what) => LoadReason::Full(what),
-            other => LoadReason::Exports(other.to_string()),
-        })
-    }
-}
-
-impl fmt::Debug for Definition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, source, generation, limits, compiled: _ } = self;
-        f.debug_struct("Definition")
-            .field("name", name)
-            .field("source", &source.to_string())
-            .field("generation", generation)
-            .field("limits", limits)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Source {
-    /// The component's bytes, at most `max` of them.
-    pub(super) fn read(&self, plugin: &str, max: usize) -> Result<Arc<[u8]>, LoadReason> {
-        match self {
-            Self::BuiltIn => built_in::component(plugin).map(Arc::from).ok_or(LoadReason::NoBuiltIn),
-            Self::Bytes(bytes) if bytes.len() > max => Err(LoadReason::TooLarge { max }),
-            Self::Bytes(bytes) => Ok(Arc::clone(bytes)),
-            Self::File(path) => {
-                let file = File::open(path).map_err(LoadReason::Read)?;
-                // A pipe or a device might never end, or never begin.
-                if !file.metadata().map_err(LoadReason::Read)?.is_file() {
-                    return Err(LoadReason::Read(io::Error::other("not a regular file")));
-                }
-                let mut bytes = Vec::new();
-                file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(LoadReason::Read)?;
-                if bytes.len() > max { Err(LoadReason::TooLarge { max }) } else { Ok(bytes.into()) }
-            }
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BuiltIn => f.write_str("built-in"),
-            Self::File(path) => path.display().fmt(f),
-            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
-        }
-    }
-}
-
 /// SHA-256 of a component.
 pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
@@ -235,8 +106,7 @@ pub(super) fn compile(engine: &Engine, linker: &Linker<Sandbox>, bytes: &[u8]) -
         bytes if bytes.trim_ascii_start().starts_with(b"(") => return Err(LoadReason::Text),
         _ => return Err(LoadReason::NotWasm),
     }
-    let component =
-        Component::from_binary(engine, bytes).map_err(|error| LoadReason::Compile(format!("{error:#}")))?;
+    let component = Component::from_binary(engine, bytes).map_err(|error| LoadReason::Compile(format!("{error:#}")))?;
     check_imports(engine, &component)?;
     check_exports(engine, &component)?;
     let pre = linker.instantiate_pre(&component).map_err(|error| LoadReason::Mismatch(format!("{error:#}")))?;

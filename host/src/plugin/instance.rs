@@ -12,7 +12,7 @@ use std::time::Duration;
 use wasmtime::{PoolConcurrencyLimitError, Store};
 
 use super::budget::{self, Budget};
-use super::component::Definition;
+use super::definition::Definition;
 use super::fault;
 use super::sandbox::{MemoryLimit, Sandbox};
 use super::v0_1::{ExportError, Exports};

@@ -11,7 +11,8 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use super::builder::Builders;
-use super::component::{self, Compiled, Definition, LoadError, LoadReason, Source};
+use super::component::{self, LoadError, LoadReason};
+use super::definition::{Compiled, Definition, Source};
 use super::engine::engine;
 use super::instance::{BuildError, BuildReason, Instance, Seat};
 use super::sandbox::Sandbox;
@@ -150,12 +151,7 @@ impl Registry {
 }
 
 impl Core {
-    fn load(
-        &self,
-        plugin: Arc<str>,
-        source: Source,
-        limits: PluginLimits,
-    ) -> Result<Arc<Definition>, LoadError> {
+    fn load(&self, plugin: Arc<str>, source: Source, limits: PluginLimits) -> Result<Arc<Definition>, LoadError> {
         let name = source.to_string();
         self.define(&plugin, source, limits).map_err(|reason| LoadError { plugin, source_name: name, reason })
     }

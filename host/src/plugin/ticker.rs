@@ -125,9 +125,10 @@ impl Shared {
     /// Whether anyone is busy, and a number that changes whenever anyone became so.
     fn scan(&self) -> (bool, u32) {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.iter().map(|slot| slot.load(Ordering::Relaxed)).fold((false, 0), |(busy, sum), count| {
-            (busy || count & 1 == 1, u32::wrapping_add(sum, count))
-        })
+        slots
+            .iter()
+            .map(|slot| slot.load(Ordering::Relaxed))
+            .fold((false, 0), |(busy, sum), count| (busy || count & 1 == 1, u32::wrapping_add(sum, count)))
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
+use crate::config::PluginLimits;
 use crate::plugin::fixtures::{Guest, component_of};
-use crate::plugin::{Registry, RegistryOptions};
+use crate::plugin::{Definition, Registry, RegistryOptions, Source};
 
 fn registry() -> Registry {
     Registry::new(RegistryOptions { max_instances: 2, max_component_size: 64 << 10 }).unwrap()
@@ -44,13 +45,9 @@ fn what_is_no_balancer_is_told_apart() {
       (func (export "trimtab:plugin/router@0.1.0#route") (param i32 i64 i64 i64 i32) (result i32) (i32.const 0)))"#;
     let error = reason(&component_of("router-plugin", router));
     assert!(error.contains("it exports `trimtab:plugin/router@0.1.0`"), "{error}");
-    let error = reason(&text(
-        r#"(component (instance $i) (export "trimtab:plugin/balancer@0.2.0" (instance $i)))"#,
-    ));
+    let error = reason(&text(r#"(component (instance $i) (export "trimtab:plugin/balancer@0.2.0" (instance $i)))"#));
     assert!(error.contains("exports `trimtab:plugin/balancer@0.2.0`, but this host speaks"), "{error}");
-    let error = reason(&text(
-        r#"(component (instance $i) (export "trimtab:plugin/balancer@0.1.0" (instance $i)))"#,
-    ));
+    let error = reason(&text(r#"(component (instance $i) (export "trimtab:plugin/balancer@0.1.0" (instance $i)))"#));
     assert!(error.contains("has no function `configure`"), "{error}");
     let error = reason(&text(
         r#"(component
@@ -68,9 +65,7 @@ fn imports_that_are_not_offered_are_named() {
     let head = r#"(import "trimtab:plugin/table@0.1.0" "remove" (func (param i32 i32)))"#;
     let error = reason(&Guest { head, ..Guest::PASS }.component());
     assert!(error.contains("imports `trimtab:plugin/table@0.1.0`, which this host does not offer"), "{error}");
-    let error = reason(&text(
-        r#"(component (import "wasi:cli/environment@0.2.0" (instance (export "get" (func)))))"#,
-    ));
+    let error = reason(&text(r#"(component (import "wasi:cli/environment@0.2.0" (instance (export "get" (func)))))"#));
     assert!(error.contains("`wasi:cli/environment@0.2.0`"), "{error}");
     let error = reason(&text(
         r#"(component (import "trimtab:plugin/load@0.1.0" (instance (export "turns" (func))))

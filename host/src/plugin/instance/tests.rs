@@ -1,9 +1,8 @@
 use super::*;
 use crate::config::PluginLimits;
 use crate::decide::{BackendLoad, check};
-use crate::plugin::component::Source;
 use crate::plugin::fixtures::Guest;
-use crate::plugin::{Activity, Registry, RegistryOptions};
+use crate::plugin::{Activity, Registry, RegistryOptions, Source};
 
 const LOAD: &str = "trimtab:plugin/load@0.1.0";
 const REQUEST: &str = "trimtab:plugin/request@0.1.0";
@@ -75,7 +74,8 @@ fn fault_of(body: &str, limits: PluginLimits) -> Fault {
     instance.update(&rows(2)).unwrap();
     let fault = pick(&mut instance).unwrap_err();
     assert!(instance.is_poisoned());
-    for again in [pick(&mut instance).map(drop), instance.update(&rows(1)), instance.adjust(&[1], &[Readiness::Ready])] {
+    for again in [pick(&mut instance).map(drop), instance.update(&rows(1)), instance.adjust(&[1], &[Readiness::Ready])]
+    {
         assert!(again.unwrap_err().message.starts_with("not entered again"));
     }
     bed.registry.dispose(instance);
@@ -100,8 +100,7 @@ fn instances_may_be_sent() {
 fn picks_in_turn_over_instances() {
     let bed = Bed::new();
     let head = round_robin();
-    let guest =
-        Guest { head: &head, update: "(global.set $n (local.get $len))", pick: TAKE_TURN, ..Guest::PASS };
+    let guest = Guest { head: &head, update: "(global.set $n (local.get $len))", pick: TAKE_TURN, ..Guest::PASS };
     let seat = bed.seat(&guest, PluginLimits::default());
     let mut one = bed.registry.build_blocking(seat.clone()).unwrap();
     let mut two = bed.registry.build_blocking(Seat { worker: 1, ..seat }).unwrap();
@@ -152,7 +151,10 @@ fn a_loop_ends_at_its_deadline() {
 #[test]
 fn memory_beyond_the_limit_is_a_fault_of_that_kind() {
     let limits = PluginLimits { memory: 1 << 20, ..PluginLimits::default() };
-    let fault = fault_of("(if (i32.eq (memory.grow (i32.const 100)) (i32.const -1)) (then (unreachable))) (i32.const 64)", limits);
+    let fault = fault_of(
+        "(if (i32.eq (memory.grow (i32.const 100)) (i32.const -1)) (then (unreachable))) (i32.const 64)",
+        limits,
+    );
     assert_eq!(fault.kind, FaultKind::Memory, "{fault}");
     let too_small = PluginLimits { memory: 1 << 16, ..PluginLimits::default() };
     let bed = Bed::new();
@@ -182,9 +184,8 @@ fn an_answer_that_is_no_verdict_is_a_trap() {
 fn a_panic_of_the_host_is_caught() {
     let bed = Bed::new();
     let mut instance = bed.build(&Guest::PASS);
-    let fault = instance
-        .call(Duration::from_millis(5), |_, _| -> wasmtime::Result<()> { panic!("a test's") })
-        .unwrap_err();
+    let fault =
+        instance.call(Duration::from_millis(5), |_, _| -> wasmtime::Result<()> { panic!("a test's") }).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Panic);
     assert!(fault.message.contains("a test's"));
     assert!(pick(&mut instance).unwrap_err().message.starts_with("not entered again"));
@@ -205,9 +206,8 @@ fn facts_exist_during_decisions_only() {
 #[test]
 fn headers_are_found_and_compared_without_case() {
     let bed = Bed::new();
-    let head = format!(
-        r#"(import "{REQUEST}" "header" (func $header (param i32 i32 i32))) (data (i32.const 256) "X-User")"#
-    );
+    let head =
+        format!(r#"(import "{REQUEST}" "header" (func $header (param i32 i32 i32))) (data (i32.const 256) "X-User")"#);
     let body = "(call $header (i32.const 256) (i32.const 6) (i32.const 128))
         (i32.store8 (i32.const 64) (i32.eqz (i32.load8_u (i32.const 128))))
         (i32.store (i32.const 68) (i32.load8_u (i32.load (i32.const 132)))) (i32.const 64)";
@@ -259,10 +259,15 @@ fn refused_settings_are_told_in_the_plugins_words() {
 fn the_plans_keys_are_read_and_overridden() {
     let bed = Bed::new();
     let guest = |name: &'static str| {
-        (format!(r#"(data (i32.const 256) "{name}")"#), format!(
-            "(i32.store (i32.const 300) (i32.const 256)) (i32.store (i32.const 304) (i32.const {}))
+        (
+            format!(r#"(data (i32.const 256) "{name}")"#),
+            format!(
+                "(i32.store (i32.const 300) (i32.const 256)) (i32.store (i32.const 304) (i32.const {}))
              (i32.store8 (i32.const 16) (i32.const 0)) (i32.store (i32.const 20) (i32.const 300))
-             (i32.store (i32.const 24) (i32.const 1)) (i32.const 16)", name.len()))
+             (i32.store (i32.const 24) (i32.const 1)) (i32.const 16)",
+                name.len()
+            ),
+        )
     };
     let (head, configure) = guest("header:X-User");
     let mut seat = bed.seat(&Guest { head: &head, configure: &configure, ..Guest::PASS }, PluginLimits::default());
@@ -294,4 +299,16 @@ fn a_full_house_is_a_clear_refusal() {
     assert!(matches!(error.reason, BuildReason::Full(_)), "{error}");
     instances.pop();
     bed.registry.build_blocking(seat).unwrap();
+}
+
+#[test]
+fn a_panic_unwinds_through_the_guest() {
+    let bed = Bed::new();
+    let head = r#"(import "trimtab:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#;
+    let body = "(call $log (i32.const 0) (i32.const 0) (i32.const 5)) (i32.const 64)";
+    let mut instance = bed.build(&Guest { head, pick: body, ..Guest::PASS });
+    let log = tracing_subscriber::fmt().with_writer(|| -> std::io::Sink { panic!("the log is broken") }).finish();
+    let fault = tracing::subscriber::with_default(log, || pick(&mut instance)).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Panic);
+    assert!(fault.message.contains("the log is broken"), "{fault}");
 }
