@@ -151,7 +151,7 @@ fn status_of_nobody_is_an_error() {
 #[test]
 fn the_demo_runs_and_prints_a_line_to_try() {
     let mut demo = Command::new(binary())
-        .args(["demo", "--listen", "127.0.0.1:0"])
+        .args(["demo", "--port", "0"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -166,7 +166,10 @@ fn the_demo_runs_and_prints_a_line_to_try() {
         line.contains("curl").then(|| rest.split(['/', ' ']).next().unwrap_or_default().to_owned())
     });
     let answers = address.as_ref().map(|address| {
-        let mut client = Client::connect(address.parse().expect("an address"));
+        let address = address.parse().expect("an address");
+        // The line is there before the listener is.
+        eventually("the demo listens", || TcpStream::connect(address).is_ok());
+        let mut client = Client::connect(address);
         [client.get("/").text(), client.get("/").text()]
     });
     kill_process(Pid::from_child(&demo), Signal::TERM).expect("the demo is there");
