@@ -14,7 +14,7 @@ const LONGEST: usize = 450;
 const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("wasmtime", &["plugin"]),
     ("rustls", &["tls"]),
-    ("hyper", &["proxy", "pool/upstream", "admin", "cli/demo", "cli/status"]),
+    ("hyper", &["proxy", "pool/upstream", "pool/connect", "admin", "cli/demo", "cli/status"]),
     ("serde", &["config/schema", "admin", "cli/status"]),
     ("toml", &["config/schema", "config/syntax"]),
     ("annotate_snippets", &["config"]),
@@ -26,7 +26,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
 /// Top-level module of the host, and those of its own crate that it may use.
 const DOWN: &[(&str, &[&str])] = &[
     ("main", &["cli", "server", "config", "telemetry"]),
-    ("cli", &["server", "config", "telemetry", "plugin", "pool"]),
+    ("cli", &["server", "admin", "config", "telemetry", "plugin", "pool"]),
     ("server", &["worker", "admin", "snapshot", "config", "plugin", "pool", "route", "decide", "telemetry", "proxy"]),
     ("admin", &["snapshot", "config", "plugin", "pool", "decide", "telemetry"]),
     ("worker", &["proxy", "snapshot", "route", "pool", "plugin", "decide", "config", "telemetry", "tls"]),
