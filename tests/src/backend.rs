@@ -57,7 +57,7 @@ impl Backend {
     pub fn status(name: &str, status: u16) -> Self {
         Self::new(name, move |exchange| {
             exchange.body()?;
-            exchange.respond(status, "", exchange.name().to_owned())
+            exchange.respond(status, "", exchange.name())
         })
     }
 
@@ -225,10 +225,10 @@ pub struct Exchange<'a> {
     unread: bool,
 }
 
-impl Exchange<'_> {
+impl<'a> Exchange<'a> {
     /// The backend's name.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &'a str {
         &self.shared.name
     }
 

@@ -24,6 +24,8 @@ mod limits;
 mod metrics;
 #[path = "e2e/plugins.rs"]
 mod plugins;
+#[path = "e2e/precedence.rs"]
+mod precedence;
 #[path = "e2e/routes.rs"]
 mod routes;
 #[path = "e2e/streaming.rs"]

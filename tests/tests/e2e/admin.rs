@@ -1,6 +1,8 @@
 //! The admin API: what it shows, what it changes, and whom it lets.
 
-use trimtab_tests::{Backend, Folder, Host, Setup, eventually};
+use std::net::SocketAddr;
+
+use trimtab_tests::{Backend, Client, Folder, Host, Setup, eventually};
 
 #[test]
 fn health_and_readiness() {
@@ -141,12 +143,40 @@ fn change(host: &Host, lines: &str) -> u16 {
 fn a_page_of_another_site_cannot_change_anything() {
     let a = Backend::echo("a");
     let host = Setup::over(&[&a]).start();
-    assert_eq!(change(&host, "host: evil.test\r\n"), 403, "DNS rebinding");
-    assert_eq!(change(&host, "host: localhost\r\norigin: http://evil.test\r\n"), 403);
-    assert_eq!(change(&host, "host: localhost\r\norigin: null\r\n"), 403);
+    for origin in ["http://evil.test", "null", "http://localhost.evil.test"] {
+        assert_eq!(change(&host, &format!("host: localhost\r\norigin: {origin}\r\n")), 403, "{origin}");
+    }
     assert_eq!(host.backend("web", "a")["weight"], 1);
-    assert_eq!(change(&host, "host: localhost\r\n"), 200);
+    assert_eq!(change(&host, "host: localhost\r\norigin: http://localhost\r\n"), 200);
     assert_eq!(host.backend("web", "a")["weight"], 2);
+}
+
+/// The address in the log line that says where the admin API listens.
+fn logged_address(host: &Host) -> Option<SocketAddr> {
+    let log = host.log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let line = lines.into_iter().find(|line| line["message"] == "admin API listening")?;
+    line["address"].as_str()?.parse().ok()
+}
+
+#[test]
+fn on_loopback_a_foreign_host_is_refused() {
+    // DNS rebinding: the page's own name leads to 127.0.0.1.
+    let a = Backend::echo("a");
+    let admin = "[admin]\nlisten = '127.0.0.1:0'";
+    let host = Host::spawn(Folder::new(), &Setup::over(&[&a]).more(admin).text());
+    let mut address = None;
+    eventually("the admin API listens", || {
+        address = logged_address(&host);
+        address.is_some()
+    });
+    let address = address.expect("it listens");
+    let ask =
+        |lines: &str| Client::connect(address).send(format!("GET /pools HTTP/1.1\r\n{lines}\r\n")).response().status;
+    eventually("it answers", || ask(&format!("host: {address}\r\n")) == 200);
+    assert_eq!(ask("host: localhost\r\n"), 200);
+    assert_eq!(ask("host: evil.test\r\n"), 403);
+    assert_eq!(ask(&format!("host: evil.test:{}\r\n", address.port())), 403);
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn refused(component: &[u8], words: &[&str]) {
             assert!(text.to_lowercase().contains(&word.to_lowercase()), "{word} in:\n{text}");
         }
         assert!(!text.contains("panicked"), "{text}");
-        assert!(!text.contains("127.0.0.1:0"), "nothing has listened:\n{text}");
+        assert!(!text.contains("listening"), "nothing has listened:\n{text}");
     }
     assert_eq!(a.connections(), 0);
 }

@@ -87,7 +87,7 @@ fn readiness_is_shown() {
     let host = Setup::over(&[&a, &b]).start();
     let ready = |id| host.metrics().sum("trimtab_backend_ready", &[("pool", "web"), ("backend", id)]);
     assert_eq!((ready("a"), ready("b")), (1.0, 1.0));
-    host.admin("PATCH", "/pools/web/backends/a", r#"{"state":"down"}"#).0;
+    assert_eq!(host.admin("PATCH", "/pools/web/backends/a", r#"{"state":"down"}"#).0, 200);
     assert_eq!((ready("a"), ready("b")), (0.0, 1.0));
 }
 
