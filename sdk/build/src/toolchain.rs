@@ -5,7 +5,7 @@
 //! Everything is passed by command line and environment: native builds do not notice.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +16,9 @@ use crate::Guest;
 
 /// The target of all Rust guests: without WASI, so that a component imports our interfaces alone.
 pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Where a sysroot keeps the sources of the standard library.
+const STD_SOURCES: &str = "lib/rustlib/src/rust/library";
 
 const HOW_TO_INSTALL: &str = "\
 no compiler for guests was found. Install one of:
@@ -48,8 +51,7 @@ impl Toolchain {
             return Ok(Self::Rustup);
         }
         let rustc = PathBuf::from("/usr/bin/rustc");
-        let sources = print(rustc.as_os_str(), &["--print", "sysroot"])
-            .is_some_and(|sysroot| Path::new(&sysroot).join("lib/rustlib/src/rust/library/std").is_dir());
+        let sources = sysroot(&rustc).is_some_and(|folder| Path::new(&folder).join(STD_SOURCES).join("std").is_dir());
         match linker() {
             Some(linker) if sources => Ok(Self::Debian { rustc, linker }),
             _ => bail!(HOW_TO_INSTALL),
@@ -81,7 +83,11 @@ impl Toolchain {
         // at a time, since the features of one must not become those of another.
         command.current_dir(root).args(["rustc", "--quiet", "--lib", "--crate-type", "cdylib", "--profile", "guest"]);
         command.args(["--package", &guest.name, "--target", TARGET, "--target-dir"]).arg(&target);
-        command.env("CARGO_ENCODED_RUSTFLAGS", remapped(root)?);
+        let std_from = match self {
+            Self::Rustup => None,
+            Self::Debian { rustc, .. } => sysroot(rustc),
+        };
+        command.env("CARGO_ENCODED_RUSTFLAGS", remapped(root, std_from.as_deref())?);
         if let Self::Debian { rustc, linker } = self {
             command.args(["-Z", "build-std=std,panic_abort"]).env("RUSTC_BOOTSTRAP", "1");
             command.env("RUSTC", rustc).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
@@ -96,12 +102,17 @@ impl Toolchain {
     }
 }
 
-/// Flags that keep the machine's paths out of the module, so that it is the same wherever it is built.
-fn remapped(root: &Path) -> Result<OsString> {
+/// Flags that keep the machine's paths, and where it gets crates from, out of the module.
+fn remapped(root: &Path, sysroot: Option<&str>) -> Result<OsString> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo"))).context("no CARGO_HOME and no home")?;
+    // Of several that match, the compiler takes the last.
+    let mut folders = vec![(home.clone(), "/cargo"), (root.to_path_buf(), "/trimtab")];
+    folders.extend(sysroot.map(|sysroot| (Path::new(sysroot).join(STD_SOURCES), "/rust")));
+    let registries = fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
+    folders.extend(registries.map(|registry| (registry.path(), "/crates")));
     let mut flags = OsString::new();
-    for (from, to) in [(home.as_path(), "/cargo"), (root, "/trimtab")] {
+    for (from, to) in folders {
         if !flags.is_empty() {
             flags.push("\u{1f}");
         }
@@ -113,7 +124,7 @@ fn remapped(root: &Path) -> Result<OsString> {
 }
 
 /// Whether this compiler has the target's standard library.
-fn has_std(rustc: &OsString) -> bool {
+fn has_std(rustc: &OsStr) -> bool {
     let folder = print(rustc, &["--print", "target-libdir", "--target", TARGET]);
     let entries = folder.and_then(|folder| fs::read_dir(folder).ok());
     entries.is_some_and(|mut entries| {
@@ -121,7 +132,11 @@ fn has_std(rustc: &OsString) -> bool {
     })
 }
 
-fn print(program: &std::ffi::OsStr, arguments: &[&str]) -> Option<String> {
+fn sysroot(rustc: &Path) -> Option<String> {
+    print(rustc.as_os_str(), &["--print", "sysroot"])
+}
+
+fn print(program: &OsStr, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).env_remove("LD_LIBRARY_PATH").output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
