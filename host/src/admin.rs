@@ -97,6 +97,11 @@ pub async fn bind(
             Socket::Unix(UnixListener::bind(path)?)
         }
     };
+    let address = match &socket {
+        Socket::Tcp(socket) => socket.local_addr()?.to_string(),
+        Socket::Unix(_) => admin.listen.to_string(),
+    };
+    tracing::info!(address, "admin API listening");
     let state = Rc::new(State { overview, orders, guard });
     Ok(accept(socket, state))
 }

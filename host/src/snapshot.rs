@@ -149,6 +149,20 @@ impl Access {
     }
 }
 
+/// An instance, and the table that it was last given.
+pub struct Seated {
+    instance: Box<Instance>,
+    membership: u64,
+    adjustment: u64,
+}
+
+impl Seated {
+    /// An instance that was built with the rows of `pool`.
+    pub fn new(instance: Instance, pool: &Pool) -> Self {
+        Self { instance: Box::new(instance), membership: pool.membership, adjustment: pool.adjustment }
+    }
+}
+
 /// What a worker tells control.
 pub enum Event {
     /// A plugin failed at a decision.

@@ -18,9 +18,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::plugin::{Activity, Instance};
+use crate::plugin::Activity;
 use crate::proxy::{Proxy, http};
-use crate::snapshot::{Event, Snapshot, View};
+use crate::snapshot::{Event, Seated, Snapshot, View};
 use crate::telemetry::access::Sink;
 
 /// What control tells a worker.
@@ -30,14 +30,14 @@ pub enum Command {
         /// The same for all workers.
         snapshot: Arc<Snapshot>,
         /// This worker's instances, for pools that are new or got a new plugin.
-        instances: HashMap<Arc<str>, Box<Instance>>,
+        instances: HashMap<Arc<str>, Seated>,
     },
     /// Decide with this instance from now on.
     Replace {
         /// For this pool.
         pool: Arc<str>,
-        /// Configured, not yet updated.
-        instance: Box<Instance>,
+        /// With the table of a snapshot that may be an older one.
+        instance: Seated,
     },
     /// Accept nothing new, finish what runs within this time, and end.
     Drain(Duration),
@@ -50,7 +50,7 @@ pub struct Launch {
     /// What it serves first.
     pub snapshot: Arc<Snapshot>,
     /// Its instances, by pool.
-    pub instances: HashMap<Arc<str>, Box<Instance>>,
+    pub instances: HashMap<Arc<str>, Seated>,
     /// Its own sockets, with the number of their listener.
     pub sockets: Vec<(usize, StdListener)>,
     /// Where it logs requests.

@@ -51,7 +51,7 @@ pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Answer 
 
 fn ready(state: &State) -> Answer {
     if !state.overview.ready.get() {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
+        return text(StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or draining\n");
     }
     text(StatusCode::OK, "ready\n")
 }

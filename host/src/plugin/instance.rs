@@ -39,6 +39,8 @@ pub struct Seat {
     pub keys: Vec<Key>,
     /// The pool's numbers, shared by all workers.
     pub load: Arc<PoolLoad>,
+    /// The table that it starts with.
+    pub rows: Arc<[Row]>,
 }
 
 /// A plugin's sandbox in its seat. Built and disposed of by the [`Registry`](super::Registry).
@@ -53,10 +55,12 @@ pub struct Instance {
 
 /// An instance could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("plugin `{plugin}` for pool `{pool}`: {reason}")]
+#[error("plugin `{plugin}` ({source_name}) for pool `{pool}`: {reason}")]
 pub struct BuildError {
     /// The plugin's name.
     pub plugin: Arc<str>,
+    /// The file, or what stands for it.
+    pub source_name: String,
     /// The pool's name.
     pub pool: Arc<str>,
     /// What went wrong.
@@ -67,14 +71,17 @@ pub struct BuildError {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildReason {
     /// The plugin does not accept its settings; this is its own text.
-    #[error("does not accept its settings: {0}")]
+    #[error("`configure` does not accept its settings: {0}")]
     Configure(String),
     /// The plugin's plan has a key source that does not exist.
     #[error("wants a key that does not exist: {0}")]
     Key(#[from] BadKey),
     /// It trapped, looped or took too much memory while it started or in `configure`.
-    #[error("failed while it started: {0}")]
+    #[error("failed while it started, or in `configure`: {0}")]
     Fault(Fault),
+    /// It did so when it was given its first table.
+    #[error("failed in its first `update`: {0}")]
+    Update(Fault),
     /// As many instances exist as may.
     #[error("no room for another instance: {0}")]
     Full(String),
@@ -86,15 +93,28 @@ pub enum BuildReason {
     NoAnswer,
 }
 
+impl BuildError {
+    /// About the instance that was to take this seat.
+    pub(super) fn of(seat: &Seat, reason: BuildReason) -> Self {
+        let definition = &seat.definition;
+        Self {
+            plugin: Arc::clone(definition.name()),
+            source_name: definition.source().to_string(),
+            pool: Arc::clone(&seat.pool),
+            reason,
+        }
+    }
+}
+
 impl Instance {
-    /// Instantiates and configures. Runs guest code: for builder threads.
+    /// Instantiates, configures and gives the first table. Runs guest code: for builder threads.
     pub(super) fn build(seat: Seat) -> Result<Self, BuildError> {
-        let (plugin, pool) = (Arc::clone(seat.definition.name()), Arc::clone(&seat.pool));
-        Self::seat(seat).map_err(|reason| BuildError { plugin, pool, reason })
+        let lost = BuildError::of(&seat, BuildReason::NoAnswer);
+        Self::seat(seat).map_err(|reason| BuildError { reason, ..lost })
     }
 
     fn seat(seat: Seat) -> Result<Self, BuildReason> {
-        let Seat { definition, pool, worker, workers, settings, keys, load } = seat;
+        let Seat { definition, pool, worker, workers, settings, keys, load, rows } = seat;
         let mut instance = Self::instantiate(Arc::clone(&definition), Arc::clone(&pool), load)?;
         let place = (&*pool, worker, workers, definition.generation());
         // Still within the deadline of the instantiation.
@@ -110,6 +130,7 @@ impl Instance {
             tracing::warn!(plugin = %definition.name(), %pool, "asks for `{name}`, which this host does not know");
         }
         instance.store.data_mut().keys = if keys.is_empty() { planned } else { keys };
+        instance.update(&rows).map_err(BuildReason::Update)?;
         Ok(instance)
     }
 

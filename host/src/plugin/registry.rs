@@ -109,7 +109,7 @@ impl Registry {
         self.builders.run(move || core.load(plugin, source, limits)).blocking_recv().unwrap_or(Err(lost))
     }
 
-    /// Instantiates and configures.
+    /// Instantiates, configures and gives the first table.
     ///
     /// # Errors
     /// The plugin, the pool and what went wrong.
@@ -186,6 +186,5 @@ fn no_definition(plugin: &Arc<str>, source: &Source) -> LoadError {
 }
 
 fn no_instance(seat: &Seat) -> BuildError {
-    let (plugin, pool) = (Arc::clone(seat.definition.name()), Arc::clone(&seat.pool));
-    BuildError { plugin, pool, reason: BuildReason::NoAnswer }
+    BuildError::of(seat, BuildReason::NoAnswer)
 }

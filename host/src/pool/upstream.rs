@@ -62,7 +62,7 @@ impl Body for Outgoing {
 /// A connection to a backend, and where it stands.
 pub struct Upstream {
     sender: SendRequest<Outgoing>,
-    connection: Connection<Stream, Outgoing>,
+    connection: Option<Connection<Stream, Outgoing>>,
     /// The connection's future has ended; it must not be polled again.
     ended: bool,
     /// It has carried a request before.
@@ -95,7 +95,7 @@ impl Upstream {
     pub async fn new(stream: Stream) -> hyper::Result<Self> {
         let (sender, connection) =
             Builder::new().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_SIZE).handshake(stream).await?;
-        Ok(Self { sender, connection, ended: false, reused: false })
+        Ok(Self { sender, connection: Some(connection), ended: false, reused: false })
     }
 
     /// Whether a failure may be that the backend had closed it while it was idle.
@@ -115,11 +115,16 @@ impl Upstream {
         let mut response = pin!(self.sender.try_send_request(request));
         let (connection, ended) = (&mut self.connection, &mut self.ended);
         poll_fn(|cx| {
-            if !*ended && connection.poll_without_shutdown(cx).is_ready() {
-                *ended = true;
-            }
+            *ended = *ended || drive(connection.as_mut(), cx);
             // The response can only have come by the line above, so nobody need be woken for it.
-            match response.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            let mut quiet = Context::from_waker(Waker::noop());
+            let mut answered = response.as_mut().poll(&mut quiet);
+            if *ended && answered.is_pending() {
+                // A request that came too late is given back when the connection is gone.
+                *connection = None;
+                answered = response.as_mut().poll(&mut quiet);
+            }
+            match answered {
                 Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
                 Poll::Ready(Err(mut failed)) => {
                     let unsent = failed.take_message().map(Box::new);
@@ -163,15 +168,17 @@ impl Upstream {
     }
 
     /// After `101 Switching Protocols`: the bare socket, and what was already read from it.
-    pub fn into_socket(self) -> (Stream, Bytes) {
-        let parts = self.connection.into_parts();
-        (parts.io, parts.read_buf)
+    pub fn into_socket(self) -> Option<(Stream, Bytes)> {
+        let parts = self.connection?.into_parts();
+        Some((parts.io, parts.read_buf))
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {
-        // Without shutdown: what ends in a tunnel is not to be closed behind its back.
-        if !self.ended && self.connection.poll_without_shutdown(cx).is_ready() {
-            self.ended = true;
-        }
+        self.ended = self.ended || drive(self.connection.as_mut(), cx);
     }
+}
+
+/// Polls the connection; true when it has ended. Without shutdown: what ends in a tunnel is not to be closed.
+fn drive(connection: Option<&mut Connection<Stream, Outgoing>>, cx: &mut Context<'_>) -> bool {
+    connection.is_none_or(|connection| connection.poll_without_shutdown(cx).is_ready())
 }

@@ -118,14 +118,15 @@ impl UpstreamBody {
             }
             Some(Err(error)) => self.broken(error.into()),
             None => {
-                self.line.enter(Phase::Response);
                 self.complete();
                 Poll::Ready(None)
             }
         }
     }
 
+    /// The whole body is there; the next move is the client's.
     fn complete(&mut self) {
+        self.line.enter(Phase::Idle);
         if let Some(upstream) = self.upstream.take() {
             self.member.give_back(upstream, Instant::now(), self.max_idle);
         }

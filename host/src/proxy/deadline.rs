@@ -111,6 +111,13 @@ impl Watch {
         self.slot.at.set(self.owner.now.get().saturating_add(after));
     }
 
+    /// Sets the deadline, unless it is earlier already.
+    pub fn shorten(&self, after: Duration) {
+        let before = self.slot.at.get();
+        self.set(after);
+        self.slot.at.set(before.min(self.slot.at.get()));
+    }
+
     /// Takes the deadline away.
     pub fn clear(&self) {
         self.slot.at.set(NEVER);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_LENGTH, EXPECT, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -28,6 +28,9 @@ use super::Proxy;
 use crate::decide::Facts;
 use crate::pool::upstream::Outgoing;
 use crate::snapshot::{Listener, Pool, View};
+
+/// How long a draining worker waits for the rest of a request's head.
+const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// Smallest size that hyper takes for its buffer, in bytes.
 const SMALLEST_BUFFER: usize = 8192;
@@ -74,8 +77,13 @@ pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address
     let ended = poll_fn(|cx| {
         line.watch().wakes(cx.waker());
         if proxy.draining.get() && !graceful {
-            graceful = true;
-            Pin::new(&mut connection).graceful_shutdown();
+            if line.phase() == Phase::Head {
+                // Its request may be on the way already; closed now, it would be lost.
+                line.hurry(LAST_CALL);
+            } else {
+                graceful = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
         }
         if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
             return Poll::Ready(Some(ended));
@@ -120,7 +128,7 @@ impl Drop for Open {
 
 /// Answers on a bare socket and closes it, so that the answer arrives before the reset that unread bytes cause.
 async fn refuse(mut socket: TcpStream, error: Error) {
-    const LINGER: std::time::Duration = std::time::Duration::from_millis(500);
+    const LINGER: Duration = Duration::from_millis(500);
     const MOST: usize = 256 << 10;
     let _ = tokio::time::timeout(LINGER, async {
         socket.write_all(&error.to_bytes()).await?;
@@ -296,7 +304,7 @@ impl Client {
                 in_flight.set_outcome(crate::pool::backend::OutcomeKind::Reset);
                 return Err(Error::Reset);
             }
-            let (backend, answered) = upstream.into_socket();
+            let Some((backend, answered)) = upstream.into_socket() else { return Err(Error::Reset) };
             *self.line.tunnel.borrow_mut() = Some(Tunnel { backend, answered, exchange: None });
             return Ok((Response::from_parts(parts, Body::Empty(None)), Some(in_flight)));
         }

@@ -35,7 +35,7 @@ pub struct Line {
     body_timeout: Duration,
     idle_timeout: Duration,
     write_timeout: Duration,
-    /// The service has given a response of which nothing was written yet.
+    /// The service has given a response that is not written to its end yet.
     pub(super) owed: Cell<bool>,
     /// The status of an answer of hyper's own that was held back, to be said in our words.
     pub(super) held_back: Cell<Option<u16>>,
@@ -92,6 +92,11 @@ impl Line {
         self.watch.set(timeout);
     }
 
+    /// What is waited for must come within `at_most`, if it has not less time anyway.
+    pub(super) fn hurry(&self, at_most: Duration) {
+        self.watch.shorten(at_most);
+    }
+
     /// The client sent something.
     pub(super) fn received(&self) {
         if self.phase.get() == Phase::Idle {
@@ -99,9 +104,15 @@ impl Line {
         }
     }
 
+    /// Everything that was to be written is.
+    pub(super) fn flushed(&self) {
+        if self.phase.get() == Phase::Idle {
+            self.owed.set(false);
+        }
+    }
+
     /// The client took something.
     pub(super) fn took(&self) {
-        self.owed.set(false);
         let phase = self.phase.get();
         if matches!(phase, Phase::Response | Phase::Idle) {
             self.enter(phase);

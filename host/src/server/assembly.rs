@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::StartError;
 use crate::config::{self, Config, PluginUse};
 use crate::decide::Readiness;
-use crate::plugin::{Definition, Instance, Registry, Seat, Source};
+use crate::plugin::{Definition, Registry, Seat, Source};
 use crate::pool::Backend;
 use crate::route;
-use crate::snapshot::{Listener, Policy, Pool, PoolMember, Snapshot};
+use crate::snapshot::{Listener, Policy, Pool, PoolMember, Seated, Snapshot};
 use crate::telemetry::counters::PerWorker;
 
 /// What workers start with.
@@ -17,7 +17,7 @@ pub struct Assembly {
     /// The first snapshot.
     pub snapshot: Arc<Snapshot>,
     /// For each worker, its instances by pool.
-    pub instances: Vec<HashMap<Arc<str>, Box<Instance>>>,
+    pub instances: Vec<HashMap<Arc<str>, Seated>>,
     /// How to build an instance of a pool again, by pool.
     pub uses: BTreeMap<Arc<str>, PluginUse>,
 }
@@ -58,6 +58,7 @@ pub fn seat(pool: &Pool, used: &PluginUse, worker: usize, workers: usize) -> Sea
         settings: serde_json::Value::Object(used.settings.clone()).to_string().into(),
         keys: used.keys.clone(),
         load: Arc::clone(&pool.load),
+        rows: pool.rows.clone().into(),
     }
 }
 
@@ -88,14 +89,14 @@ async fn configure(
     uses: &BTreeMap<Arc<str>, PluginUse>,
     registry: &Registry,
     workers: usize,
-) -> Result<Vec<HashMap<Arc<str>, Box<Instance>>>, Vec<StartError>> {
+) -> Result<Vec<HashMap<Arc<str>, Seated>>, Vec<StartError>> {
     let mut errors = Vec::new();
     let mut instances: Vec<HashMap<_, _>> = (0..workers).map(|_| HashMap::new()).collect();
     for pool in pools {
         let Some(used) = uses.get(&pool.name) else { continue };
         for (worker, instances) in instances.iter_mut().enumerate() {
             match registry.build(seat(pool, used, worker, workers)).await {
-                Ok(instance) => drop(instances.insert(Arc::clone(&pool.name), Box::new(instance))),
+                Ok(instance) => drop(instances.insert(Arc::clone(&pool.name), Seated::new(instance, pool))),
                 Err(error) => {
                     // The other workers would only say the same.
                     errors.push(error.into());

@@ -22,7 +22,7 @@ use crate::admin::{self, Order, Overview};
 use crate::config::{Config, PluginUse};
 use crate::decide::Fault;
 use crate::plugin::{Instance, Registry, RegistryOptions};
-use crate::snapshot::{Event, Snapshot};
+use crate::snapshot::{Event, Seated, Snapshot};
 use crate::telemetry::access::Writer;
 use crate::worker::{Command, Launch, Worker};
 
@@ -73,6 +73,7 @@ struct Control {
     orders: mpsc::Receiver<Order>,
     access_log: Option<Writer>,
     drain_timeout: Duration,
+    overview: Overview,
     faults: Faults,
     /// Instances that were built again, for a worker and pool.
     rebuilt: (mpsc::UnboundedSender<Rebuilt>, UnboundedReceiver<Rebuilt>),
@@ -81,7 +82,7 @@ struct Control {
 struct Rebuilt {
     worker: usize,
     pool: Arc<str>,
-    instance: Box<Instance>,
+    instance: Seated,
 }
 
 /// What may make control act.
@@ -147,6 +148,7 @@ impl Control {
             orders,
             access_log,
             drain_timeout: config.server.drain_timeout,
+            overview: overview.clone(),
             faults: Faults::default(),
             rebuilt: unbounded_channel(),
         };
@@ -237,7 +239,7 @@ impl Control {
             loop {
                 match registry.build(seat.clone()).await {
                     Ok(instance) => {
-                        let instance = Box::new(instance);
+                        let instance = Seated::new(instance, &shape);
                         // Nobody listens any more only when the process ends.
                         let _ = rebuilt.send(Rebuilt { worker, pool, instance });
                         return;
@@ -266,6 +268,7 @@ impl Control {
 
     async fn drain(&mut self, why: &str) {
         tracing::info!(why, timeout = ?self.drain_timeout, "draining");
+        self.overview.set_ready(false);
         for worker in &self.workers {
             worker.tell(Command::Drain(self.drain_timeout));
         }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Event, Pool};
+use super::{Event, Pool, Seated};
 use crate::decide::{Balancer, Facts, Fault, Moment, Readiness, Verdict, check, fallback, key};
 use crate::plugin::Instance;
 use crate::pool::Member;
@@ -56,7 +56,7 @@ impl Steering {
         worker: usize,
         events: UnboundedSender<Event>,
         pool: Arc<Pool>,
-        instance: Option<Box<Instance>>,
+        instance: Option<Seated>,
     ) -> Rc<Self> {
         let state = State { pool, instance: None, table: Rc::new([]), readiness: Vec::new(), cursor: 0 };
         let steering = Self { worker, events, state: RefCell::new(state) };
@@ -84,11 +84,16 @@ impl Steering {
     }
 
     /// Puts a fresh instance in place of the one that is there.
-    pub fn replace(&self, instance: Option<Box<Instance>>) {
+    pub fn replace(&self, seated: Option<Seated>) {
         let mut state = self.state.borrow_mut();
-        if let Some(instance) = instance {
+        if let Some(Seated { instance, membership, adjustment }) = seated {
             state.instance = Some(instance);
-            self.update(&mut state);
+            // It was built apart from this worker; the table may have changed since.
+            if membership != state.pool.membership {
+                self.update(&mut state);
+            } else if adjustment != state.pool.adjustment {
+                self.adjust(&mut state);
+            }
         }
     }
 

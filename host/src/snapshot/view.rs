@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Event, Snapshot, Steering};
-use crate::plugin::Instance;
+use super::{Event, Seated, Snapshot, Steering};
 
 /// A snapshot, with this worker's steering of each of its pools.
 pub struct View {
@@ -24,7 +23,7 @@ impl View {
         worker: usize,
         before: Option<&Self>,
         snapshot: Arc<Snapshot>,
-        mut instances: HashMap<Arc<str>, Box<Instance>>,
+        mut instances: HashMap<Arc<str>, Seated>,
         events: &UnboundedSender<Event>,
     ) -> Self {
         let steering = snapshot

@@ -1,3 +1,5 @@
+//! What is refused as a component, and how that is said.
+
 use super::*;
 use crate::config::PluginLimits;
 use crate::plugin::fixtures::{Guest, component_of};

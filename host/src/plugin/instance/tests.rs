@@ -1,3 +1,5 @@
+//! Calls into real sandboxes, and every way in which they fail.
+
 use super::*;
 use crate::config::PluginLimits;
 use crate::decide::{BackendLoad, check};

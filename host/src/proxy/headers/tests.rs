@@ -1,3 +1,5 @@
+//! Headers on their way through, by example and by property.
+
 use super::*;
 use proptest::prelude::*;
 
