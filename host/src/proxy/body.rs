@@ -81,14 +81,23 @@ pub struct UpstreamBody {
     line: Rc<Line>,
     timeout: Duration,
     max_idle: usize,
+    /// When the backend was waited for last: from then on its connection counts as idle.
+    last: Instant,
     exchange: Option<Box<Exchange>>,
 }
 
 impl UpstreamBody {
-    /// A body that comes by `upstream` from `member`.
-    pub fn new(incoming: Incoming, upstream: Box<Upstream>, member: Rc<Member>, line: Rc<Line>, policy: &Policy) -> Self {
+    /// A body that comes by `upstream` from `member`; its head came `at` this time.
+    pub fn new(
+        incoming: Incoming,
+        upstream: Box<Upstream>,
+        member: Rc<Member>,
+        line: Rc<Line>,
+        policy: &Policy,
+        at: Instant,
+    ) -> Self {
         let (timeout, max_idle) = (policy.response_timeout, policy.max_idle);
-        Self { incoming, upstream: Some(upstream), member, line, timeout, max_idle, exchange: None }
+        Self { incoming, upstream: Some(upstream), member, line, timeout, max_idle, last: at, exchange: None }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -103,6 +112,7 @@ impl UpstreamBody {
             } else {
                 self.line.await_backend(self.timeout);
             }
+            self.last = Instant::now();
             return Poll::Pending;
         };
         match frame {
@@ -128,7 +138,7 @@ impl UpstreamBody {
     fn complete(&mut self) {
         self.line.enter(Phase::Idle);
         if let Some(upstream) = self.upstream.take() {
-            self.member.give_back(upstream, Instant::now(), self.max_idle);
+            self.member.give_back(upstream, self.last, self.max_idle);
         }
     }
 

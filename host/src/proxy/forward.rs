@@ -26,6 +26,8 @@ pub struct Answer {
     pub upstream: Box<Upstream>,
     /// The attempt, which ends with the body.
     pub in_flight: InFlight,
+    /// When the head was there.
+    pub at: Instant,
 }
 
 /// What a request is forwarded with.
@@ -63,10 +65,12 @@ impl Forward<'_> {
     ) -> (Box<Facts>, Result<Answer, Error>) {
         let mut tried: Vec<Rc<Member>> = Vec::new();
         let mut last = Error::NoBackend;
+        let mut now = Instant::now();
         loop {
             let with = Circumstances {
                 random: self.proxy.random(),
-                now_us: self.proxy.clock.unix_us(Instant::now()),
+                now,
+                now_us: self.proxy.clock.unix_us(now),
                 hash_seed: self.hash_seed,
                 tried: &tried,
             };
@@ -87,6 +91,7 @@ impl Forward<'_> {
                 return (facts, Err(last));
             }
             tried.push(member);
+            now = Instant::now();
         }
     }
 
@@ -122,7 +127,7 @@ impl Forward<'_> {
                     let latency = u32::try_from((now - began).as_micros()).unwrap_or(u32::MAX);
                     member.backend.load.sample(latency, self.proxy.clock.unix_us(now));
                     in_flight.set_outcome(OutcomeKind::of_status(response.status()));
-                    return Ok(Answer { response, upstream: connection, in_flight });
+                    return Ok(Answer { response, upstream: connection, in_flight, at: now });
                 }
                 Err(None) => {
                     in_flight.set_outcome(OutcomeKind::Timeout);

@@ -20,8 +20,14 @@ pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-p
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// `X-Request-Id`
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// Never pass, whatever `Connection` says.
+const ALWAYS: [HeaderName; 5] = [
+    TRANSFER_ENCODING,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+];
 
 /// Longest request id that is taken over from a client.
 const LONGEST_REQUEST_ID: usize = 128;
@@ -52,8 +58,12 @@ fn trusts(trusted_proxies: &[IpNet], address: IpAddr) -> bool {
 /// Removes what belongs to the client's connection only. Answers the protocol that the client asks to
 /// upgrade to, whose headers are the ones that stay.
 pub fn end_hop(headers: &mut HeaderMap) -> bool {
+    // Looking at each name once costs less than looking up each of these, and most messages have none.
+    if !headers.keys().any(is_of_the_hop) {
+        return false;
+    }
     let upgrade = remove_listed(headers);
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING] {
+    for name in &ALWAYS {
         headers.remove(name);
     }
     // The one use of TE that passes a hop: the client takes trailers.
@@ -72,6 +82,10 @@ pub fn end_hop(headers: &mut HeaderMap) -> bool {
         headers.remove(UPGRADE);
     }
     upgrade
+}
+
+fn is_of_the_hop(name: &HeaderName) -> bool {
+    *name == CONNECTION || *name == TE || *name == UPGRADE || ALWAYS.contains(name)
 }
 
 /// Removes `Connection` and the headers that it lists. Answers whether `upgrade` is among them.

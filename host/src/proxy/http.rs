@@ -294,7 +294,7 @@ impl Client {
         pool: &Pool,
         upgrading: bool,
     ) -> Result<(Response<Body>, Option<crate::pool::InFlight>), Error> {
-        let Answer { response, upstream, mut in_flight } = answer;
+        let Answer { response, upstream, mut in_flight, at } = answer;
         let (mut parts, incoming) = response.into_parts();
         let upgraded = headers::end_hop(&mut parts.headers);
         parts.version = Version::HTTP_11;
@@ -309,12 +309,12 @@ impl Client {
             return Ok((Response::from_parts(parts, Body::Empty(None)), Some(in_flight)));
         }
         let body = if incoming.is_end_stream() {
-            in_flight.member().give_back(upstream, Instant::now(), pool.policy.max_idle);
+            in_flight.member().give_back(upstream, at, pool.policy.max_idle);
             Body::Empty(None)
         } else {
             let member = Rc::clone(in_flight.member());
             let line = Rc::clone(&self.line);
-            Body::Upstream(Box::new(UpstreamBody::new(incoming, upstream, member, line, &pool.policy)))
+            Body::Upstream(Box::new(UpstreamBody::new(incoming, upstream, member, line, &pool.policy, at)))
         };
         Ok((Response::from_parts(parts, body), Some(in_flight)))
     }

@@ -42,7 +42,9 @@ pub enum Picked {
 pub struct Circumstances<'a> {
     /// 64 random bits.
     pub random: u64,
-    /// Unix time in microseconds.
+    /// When it is made.
+    pub now: Instant,
+    /// The same as Unix time in microseconds.
     pub now_us: u64,
     /// Seed of the key hash.
     pub hash_seed: u64,
@@ -102,7 +104,7 @@ impl Steering {
         Rc::clone(&self.state.borrow().table)
     }
 
-    /// Picks a backend for `facts`, which come back.
+    /// Picks a backend for `facts`, which come back. Answers also when it was done.
     pub fn pick(&self, mut facts: Box<Facts>, with: &Circumstances<'_>) -> (Box<Facts>, Picked, Instant) {
         let state = &mut *self.state.borrow_mut();
         let decisions = state.pool.decisions.of(self.worker);
@@ -112,8 +114,7 @@ impl Steering {
             let index = state.table.iter().position(|known| Rc::ptr_eq(known, member));
             facts.tried.extend(index.and_then(|index| u32::try_from(index).ok()));
         }
-        let began = Instant::now();
-        let mut ended = began;
+        let mut ended = with.now;
         let mut verdict = Verdict::Pass;
         if let Some(instance) = &mut state.instance {
             let moment = Moment {
@@ -126,7 +127,7 @@ impl Steering {
             facts = back;
             let checked = answer.map(|verdict| (verdict, check(verdict, &state.readiness, &facts.tried)));
             ended = Instant::now();
-            decisions.times.observe(ended - began);
+            decisions.times.observe(ended.saturating_duration_since(with.now));
             match checked {
                 Ok((answered, Ok(()))) => verdict = answered,
                 Ok((_, Err(invalid))) => self.report(&state.pool, invalid, None),
