@@ -162,13 +162,14 @@ fn many_large_bodies_need_little_memory() {
     let host = Setup::over(&[&a]).start();
     assert_eq!(host.client().post("/", "warm").text(), "warm");
     let before = host.memory();
-    let body = vec![b'x'; 8 << 20];
+    let body = vec![b'x'; 32 << 20];
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| assert!(host.client().post("/", &body).body == body));
         }
     });
     let grown = host.memory().saturating_sub(before);
-    assert!(grown < GROWTH, "grown by {grown} bytes");
+    // An eighth of what was on its way at once, most of it what the allocator keeps.
+    assert!(grown < 2 * GROWTH, "grown by {grown} bytes");
     eventually("nothing is in flight", || host.backend("web", "a")["in_flight"] == 0);
 }
