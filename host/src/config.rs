@@ -215,7 +215,8 @@ pub struct Pool {
     pub idle_timeout: Duration,
     /// `max_idle`: kept connections per backend and worker (default 256, 0 to 65535).
     pub max_idle: usize,
-    /// `retries`: further backends tried when no connection can be made (default 2, 0 to 100).
+    /// `retries`: further backends tried when no connection can be made, or when a fresh one breaks before a
+    /// response and the request may be sent again (default 2, 0 to 100).
     pub retries: u32,
 }
 

@@ -2,6 +2,8 @@
 //!
 //! `ARCHITECTURE.md` is the map.
 
+#![forbid(unsafe_code)]
+
 pub mod admin;
 pub mod cli;
 pub mod config;

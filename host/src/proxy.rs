@@ -17,6 +17,9 @@ pub mod upgrade;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::snapshot::View;
@@ -49,7 +52,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// Of one worker, serving `view`.
-    pub fn new(worker: usize, view: View, access_log: Option<Sink>) -> Rc<Self> {
+    pub fn new(worker: usize, view: View, clock: Clock, access_log: Option<Sink>) -> Rc<Self> {
         Rc::new(Self {
             worker,
             view: RefCell::new(Rc::new(view)),
@@ -59,7 +62,7 @@ impl Proxy {
             draining: Cell::new(false),
             ticks: Cell::new(0),
             idle: Cell::new(1),
-            clock: Clock::new(),
+            clock,
             random: RefCell::new(fastrand::Rng::new()),
         })
     }
@@ -94,23 +97,27 @@ impl Proxy {
     }
 }
 
-/// Unix time from the monotonic clock: one reading serves for durations and for the time of day.
-struct Clock {
+/// Unix time from the monotonic clock: one reading serves for durations and for the time of day. All workers
+/// share it, so that time goes back for nobody.
+#[derive(Debug, Clone)]
+pub struct Clock {
     epoch: Instant,
-    /// Unix microseconds at `epoch`. Only ever grows, so that time never goes back.
-    offset_us: Cell<u64>,
+    /// Unix microseconds at `epoch`. Only ever grows.
+    offset_us: Arc<AtomicU64>,
 }
 
-impl Clock {
-    fn new() -> Self {
-        let clock = Self { epoch: Instant::now(), offset_us: Cell::new(0) };
+impl Default for Clock {
+    fn default() -> Self {
+        let clock = Self { epoch: Instant::now(), offset_us: Arc::default() };
         clock.follow();
         clock
     }
+}
 
+impl Clock {
     fn unix_us(&self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.epoch).as_micros();
-        self.offset_us.get() + u64::try_from(since).unwrap_or(u64::MAX)
+        self.offset_us.load(Relaxed) + u64::try_from(since).unwrap_or(u64::MAX)
     }
 
     /// Follows the wall clock, where that goes forward.
@@ -119,6 +126,6 @@ impl Clock {
         let offset = u64::try_from(wall).unwrap_or(u64::MAX).saturating_sub(
             u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX),
         );
-        self.offset_us.set(offset.max(self.offset_us.get()));
+        self.offset_us.fetch_max(offset, Relaxed);
     }
 }

@@ -19,7 +19,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::plugin::Activity;
-use crate::proxy::{Proxy, http};
+use crate::proxy::{Clock, Proxy, http};
 use crate::snapshot::{Event, Seated, Snapshot, View};
 use crate::telemetry::access::Sink;
 
@@ -53,6 +53,8 @@ pub struct Launch {
     pub instances: HashMap<Arc<str>, Seated>,
     /// Its own sockets, with the number of their listener.
     pub sockets: Vec<(usize, StdListener)>,
+    /// The time of day.
+    pub clock: Clock,
     /// Where it logs requests.
     pub access_log: Option<Sink>,
     /// Tells the deadlines of plugins when it is awake.
@@ -104,10 +106,10 @@ fn run(launch: Launch, commands: UnboundedReceiver<Command>) {
 
 /// Serves until it is told to drain. Answers how many connections were cut off.
 async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usize {
-    let Launch { worker, snapshot, instances, sockets, access_log, activity, events } = launch;
+    let Launch { worker, snapshot, instances, sockets, clock, access_log, activity, events } = launch;
     activity.busy();
     let view = View::next(worker, None, snapshot, instances, &events);
-    let proxy = Proxy::new(worker, view, access_log);
+    let proxy = Proxy::new(worker, view, clock, access_log);
     let stop = Rc::new(Stop::default());
     for (listener, socket) in sockets {
         match TcpListener::from_std(socket) {

@@ -22,6 +22,7 @@ use crate::admin::{self, Order, Overview};
 use crate::config::{Config, PluginUse};
 use crate::decide::Fault;
 use crate::plugin::{Instance, Registry, RegistryOptions};
+use crate::proxy::Clock;
 use crate::snapshot::{Event, Seated, Snapshot};
 use crate::telemetry::access::Writer;
 use crate::worker::{Command, Launch, Worker};
@@ -125,6 +126,7 @@ impl Control {
             spawn_local(server);
         }
         let (events_to, events) = unbounded_channel();
+        let clock = Clock::default();
         let mut workers = Vec::new();
         for (worker, sockets) in sockets.into_iter().enumerate() {
             let launch = Launch {
@@ -132,6 +134,7 @@ impl Control {
                 snapshot: Arc::clone(&snapshot),
                 instances: std::mem::take(&mut instances[worker]),
                 sockets,
+                clock: clock.clone(),
                 access_log: access_log.as_ref().map(Writer::sink),
                 activity: registry.activity(),
                 events: events_to.clone(),

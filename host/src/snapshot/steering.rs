@@ -88,7 +88,10 @@ impl Steering {
     /// Puts a fresh instance in place of the one that is there.
     pub fn replace(&self, seated: Option<Seated>) {
         let mut state = self.state.borrow_mut();
-        if let Some(Seated { instance, membership, adjustment }) = seated {
+        if let Some(Seated { instance, membership, adjustment }) = seated
+            // One that comes late may be of a plugin that the pool no longer uses.
+            && Arc::ptr_eq(instance.definition(), &state.pool.balancer)
+        {
             state.instance = Some(instance);
             // It was built apart from this worker; the table may have changed since.
             if membership != state.pool.membership {

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
@@ -18,12 +20,16 @@ const QUEUE: usize = 256;
 
 enum Message {
     Lines(Vec<u8>),
-    Reopen,
+    /// Look at what else there is to do.
+    Nudge,
 }
 
 /// The writing end, held by control; cloned for each worker by [`Writer::sink`].
 #[derive(Debug, Clone)]
-pub struct Writer(SyncSender<Message>);
+pub struct Writer {
+    sender: SyncSender<Message>,
+    reopen: Arc<AtomicBool>,
+}
 
 impl Writer {
     /// Opens the log, and starts the thread that writes it until the last sink is gone.
@@ -37,19 +43,22 @@ impl Writer {
             AccessLog::Stdout => None,
             AccessLog::File(path) => Some(open(path)?),
         };
-        thread::Builder::new().name("access-log".into()).spawn(move || write(&log, file, &receiver))?;
-        Ok(Self(sender))
+        let reopen = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&reopen);
+        thread::Builder::new().name("access-log".into()).spawn(move || write(&log, file, &receiver, &asked))?;
+        Ok(Self { sender, reopen })
     }
 
     /// Closes the file and opens it again by its name, after it was moved away.
     pub fn reopen(&self) {
-        // A full queue means that the writer is behind; it must not be lost.
-        let _ = self.0.send(Message::Reopen);
+        self.reopen.store(true, Ordering::Relaxed);
+        // When the queue is full, the writer comes by here anyway.
+        let _ = self.sender.try_send(Message::Nudge);
     }
 
     /// For one worker.
     pub fn sink(&self) -> Sink {
-        Sink { lines: RefCell::default(), sender: self.0.clone() }
+        Sink { lines: RefCell::default(), sender: self.sender.clone() }
     }
 }
 
@@ -100,23 +109,23 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-fn write(log: &AccessLog, mut file: Option<File>, messages: &Receiver<Message>) {
+fn write(log: &AccessLog, mut file: Option<File>, messages: &Receiver<Message>, reopen: &AtomicBool) {
     for message in messages {
-        match (message, log) {
-            (Message::Lines(lines), _) => {
-                let written = match &mut file {
-                    Some(file) => file.write_all(&lines),
-                    None => io::stdout().lock().write_all(&lines),
-                };
-                if let Err(error) = written {
-                    tracing::warn!(%error, "cannot write the access log");
-                }
-            }
-            (Message::Reopen, AccessLog::File(path)) => match open(path) {
+        if let AccessLog::File(path) = log
+            && reopen.swap(false, Ordering::Relaxed)
+        {
+            match open(path) {
                 Ok(reopened) => file = Some(reopened),
                 Err(error) => tracing::error!(%error, path = %path.display(), "cannot reopen the access log"),
-            },
-            (Message::Reopen, AccessLog::Stdout) => {}
+            }
+        }
+        let Message::Lines(lines) = message else { continue };
+        let written = match &mut file {
+            Some(file) => file.write_all(&lines),
+            None => io::stdout().lock().write_all(&lines),
+        };
+        if let Err(error) = written {
+            tracing::warn!(%error, "cannot write the access log");
         }
     }
 }
