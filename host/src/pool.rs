@@ -7,6 +7,7 @@ pub mod backend;
 pub mod connect;
 pub mod member;
 pub mod upstream;
+mod wake;
 
 pub use backend::Backend;
 pub use member::{InFlight, Member};

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 
 use super::connect::Stream;
+use super::wake::Link;
 
 /// Largest response head that a backend may send, in bytes.
 const MAX_HEAD_SIZE: usize = 128 << 10;
@@ -65,6 +66,7 @@ pub struct Upstream {
     connection: Option<Connection<Stream, Outgoing>>,
     /// The connection's future has ended; it must not be polled again.
     ended: bool,
+    link: Link,
     /// It has carried a request before.
     reused: bool,
 }
@@ -95,7 +97,7 @@ impl Upstream {
     pub async fn new(stream: Stream) -> hyper::Result<Self> {
         let (sender, connection) =
             Builder::new().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_SIZE).handshake(stream).await?;
-        Ok(Self { sender, connection: Some(connection), ended: false, reused: false })
+        Ok(Self { sender, connection: Some(connection), ended: false, link: Link::new(), reused: false })
     }
 
     /// Whether a failure may be that the backend had closed it while it was idle.
@@ -112,10 +114,10 @@ impl Upstream {
         request: Request<Outgoing>,
         mut overdue: impl FnMut() -> bool,
     ) -> Result<Response<Incoming>, Option<SendError>> {
-        let mut response = pin!(self.sender.try_send_request(request));
-        let (connection, ended) = (&mut self.connection, &mut self.ended);
+        let (connection, ended, link) = (&mut self.connection, &mut self.ended, &self.link);
+        let mut response = pin!(link.hush(|| self.sender.try_send_request(request)));
         poll_fn(|cx| {
-            *ended = *ended || drive(connection.as_mut(), cx);
+            *ended = *ended || drive(connection.as_mut(), link.waking(cx.waker()));
             // The response can only have come by the line above, so nobody need be woken for it.
             let mut quiet = Context::from_waker(Waker::noop());
             let mut answered = response.as_mut().poll(&mut quiet);
@@ -145,25 +147,26 @@ impl Upstream {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let mut quiet = Context::from_waker(Waker::noop());
         // Asking first tells hyper that the next part is wanted.
-        if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(&mut quiet) {
+        if let Poll::Ready(frame) = self.link.hush(|| Pin::new(&mut *body).poll_frame(&mut quiet)) {
             return Poll::Ready(frame);
         }
-        self.drive(cx);
-        Pin::new(body).poll_frame(&mut quiet)
+        self.drive(cx.waker());
+        self.link.hush(|| Pin::new(body).poll_frame(&mut quiet))
     }
 
     /// After a response was read to its end: whether another request may follow.
     pub fn settle(&mut self) -> bool {
         if !self.ended && !self.sender.is_ready() {
-            self.drive(&mut Context::from_waker(Waker::noop()));
+            self.drive(Waker::noop());
         }
+        self.link.release();
         self.reused = true;
         !self.ended && self.sender.is_ready()
     }
 
     /// Whether the backend has closed it, or sent what nobody asked for, while it was idle.
     pub fn is_stale(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.drive(Waker::noop());
         self.ended || self.sender.is_closed()
     }
 
@@ -173,12 +176,12 @@ impl Upstream {
         Some((parts.io, parts.read_buf))
     }
 
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        self.ended = self.ended || drive(self.connection.as_mut(), cx);
+    fn drive(&mut self, task: &Waker) {
+        self.ended = self.ended || drive(self.connection.as_mut(), self.link.waking(task));
     }
 }
 
 /// Polls the connection; true when it has ended. Without shutdown: what ends in a tunnel is not to be closed.
-fn drive(connection: Option<&mut Connection<Stream, Outgoing>>, cx: &mut Context<'_>) -> bool {
-    connection.is_none_or(|connection| connection.poll_without_shutdown(cx).is_ready())
+fn drive(connection: Option<&mut Connection<Stream, Outgoing>>, waker: &Waker) -> bool {
+    connection.is_none_or(|connection| connection.poll_without_shutdown(&mut Context::from_waker(waker)).is_ready())
 }
