@@ -73,9 +73,9 @@ fn measure(registry: &Registry, title: &str, plugin: Arc<str>, source: Source) {
         settings: "{}".into(),
         keys: Vec::new(),
         load: Arc::default(),
+        rows: rows().into(),
     };
     let mut instance = registry.build_blocking(seat).unwrap();
-    instance.update(&rows()).unwrap();
     let readiness = [Readiness::Ready; BACKENDS];
     let mut facts = Box::new(Facts { protocol: "http/1.1", ..Facts::default() });
     facts.headers.insert("host", http::HeaderValue::from_static("example.com"));
