@@ -16,7 +16,7 @@ const MOST_BACKENDS: u64 = 24;
 const MOST_ATTEMPTS: u32 = 4;
 
 /// One thing that a balancer is given.
-pub enum Event {
+pub(crate) enum Event {
     /// A table.
     Update(Vec<Row>),
     /// New weights and readiness for it.
@@ -27,14 +27,14 @@ pub enum Event {
 
 /// A question, and the facts that it may ask for.
 #[derive(Debug)]
-pub struct Pick {
-    pub moment: Moment,
-    pub tried: Vec<u32>,
+pub(crate) struct Pick {
+    pub(crate) moment: Moment,
+    pub(crate) tried: Vec<u32>,
     user: Option<u64>,
 }
 
 /// The events, one after the other.
-pub struct Record {
+pub(crate) struct Record {
     draw: Draw,
     rows: Vec<Row>,
     weights: Vec<u32>,
@@ -48,7 +48,7 @@ pub struct Record {
 
 impl Record {
     /// The record of this seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             draw: Draw(seed),
             rows: Vec::new(),
@@ -62,7 +62,7 @@ impl Record {
     }
 
     /// The next event; there is no end.
-    pub fn next(&mut self) -> Event {
+    pub(crate) fn next(&mut self) -> Event {
         if std::mem::take(&mut self.table_is_due) || self.draw.one_in(PER_TABLE) {
             return self.update();
         }
@@ -74,12 +74,12 @@ impl Record {
     }
 
     /// What the backends are to the questions now.
-    pub fn readiness(&self) -> &[Readiness] {
+    pub(crate) fn readiness(&self) -> &[Readiness] {
         &self.readiness
     }
 
     /// The numbers that the host shows now, in words.
-    pub fn loads(&self) -> String {
+    pub(crate) fn loads(&self) -> String {
         let load = |row: &Row| format!("{}/{:?}/{}", row.load.in_flight(), row.load.latency_us(), row.load.failures());
         let loads: Vec<_> = self.rows.iter().map(load).collect();
         format!("in flight/latency/failures {}", loads.join(" "))
@@ -139,7 +139,7 @@ impl Record {
 
 impl Pick {
     /// Makes `facts` those of this question.
-    pub fn fill(&self, facts: &mut Facts) {
+    pub(crate) fn fill(&self, facts: &mut Facts) {
         facts.protocol = "http/1.1";
         facts.client = Some(([10, 0, 0, self.user.unwrap_or(200) as u8], 4711).into());
         facts.tried.clear();
