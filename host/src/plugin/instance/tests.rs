@@ -199,7 +199,12 @@ fn facts_exist_during_decisions_only() {
     let bed = Bed::new();
     let head = format!(r#"(import "{REQUEST}" "client-port" (func $port (result i32)))"#);
     let body = "(i32.store8 (i32.const 64) (i32.const 0)) (i32.store (i32.const 68) (call $port)) (i32.const 64)";
-    let mut instance = bed.build(&Guest { head: &head, update: "(if (local.get $len) (then (drop (call $port))))", pick: body, ..Guest::PASS });
+    let mut instance = bed.build(&Guest {
+        head: &head,
+        update: "(if (local.get $len) (then (drop (call $port))))",
+        pick: body,
+        ..Guest::PASS
+    });
     let facts = Facts { client: Some("192.0.2.7:4711".parse().unwrap()), ..Facts::default() };
     assert_eq!(instance.pick(moment(), Box::new(facts)).1.unwrap(), Verdict::Backend(4711));
     let fault = instance.update(&rows(1)).unwrap_err();
@@ -256,7 +261,10 @@ fn refused_settings_are_told_in_the_plugins_words() {
     assert!(matches!(error.reason, BuildReason::Configure(_)));
     let text = error.to_string();
     assert!(text.starts_with("plugin `mine` ("), "{text}");
-    assert!(text.ends_with(") for pool `web`: `configure` does not accept its settings: percent is\\nmissing"), "{text}");
+    assert!(
+        text.ends_with(") for pool `web`: `configure` does not accept its settings: percent is\\nmissing"),
+        "{text}"
+    );
 }
 
 #[test]
