@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::folder::Folder;
 use crate::message::{self, Response};
 use crate::metrics::Samples;
+use crate::rebuilt;
 use crate::wait::eventually;
 use crate::wire::Wire;
 
@@ -64,7 +65,7 @@ impl Host {
     pub fn spawn(folder: Folder, config: &str) -> Self {
         let admin = format!("[admin]\nlisten = \"unix:{}\"\n\n", folder.path("admin.sock").display());
         let config = if config.contains("[admin]") { config.to_owned() } else { admin + config };
-        let path = folder.write("trimtab.toml", config);
+        let path = folder.write("trimtab.toml", rebuilt::instead_of_built_ins(config));
         let mut child = Command::new(binary())
             .arg("run")
             .arg(&path)

@@ -12,6 +12,7 @@ pub mod host;
 pub mod message;
 pub mod metrics;
 pub mod plugin;
+pub mod rebuilt;
 pub mod setup;
 pub mod wait;
 pub mod wire;

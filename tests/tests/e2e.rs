@@ -6,6 +6,8 @@ mod admin;
 mod bad_input;
 #[path = "e2e/balancing.rs"]
 mod balancing;
+#[path = "e2e/examples.rs"]
+mod examples;
 #[path = "e2e/failures.rs"]
 mod failures;
 #[path = "e2e/harness.rs"]

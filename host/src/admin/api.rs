@@ -118,13 +118,13 @@ enum StateWord {
 async fn backend(state: &State, pool: Arc<str>, id: Arc<str>, request: Request<Incoming>) -> Answer {
     let method = request.method().clone();
     let action = match method {
-        Method::PATCH => read(request).await.and_then(|patch: Patch| {
+        Method::PATCH => read(request).await.map(|patch: Patch| {
             let state = patch.state.map(|word| match word {
                 StateWord::Ready => Readiness::Ready,
                 StateWord::Draining => Readiness::Draining,
                 StateWord::Down => Readiness::Down,
             });
-            Ok(Action::Set { weight: patch.weight.map(u32::from), state })
+            Action::Set { weight: patch.weight.map(u32::from), state }
         }),
         Method::PUT => read(request).await.and_then(|put: Put| {
             let address: Address = put.address.parse().map_err(|error| format!("address: {error}"))?;

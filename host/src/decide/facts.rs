@@ -75,7 +75,7 @@ impl Facts {
                 let pair = pair.trim_ascii();
                 let split = pair.iter().position(|b| *b == b'=')?;
                 let (key, value) = (pair[..split].trim_ascii_end(), pair[split + 1..].trim_ascii_start());
-                (key == name.as_bytes()).then(|| match value {
+                (key == name.as_bytes()).then_some(match value {
                     [b'"', inner @ .., b'"'] => inner,
                     plain => plain,
                 })
