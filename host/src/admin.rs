@@ -130,8 +130,11 @@ where
             let state = Rc::clone(&state);
             async move { Ok::<_, std::convert::Infallible>(api::answer(&state, request).await) }
         });
-        let served =
-            Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).serve_connection(io, service).await;
+        let served = Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(io, service)
+            .await;
         if let Err(error) = served {
             tracing::debug!(%error, "admin API connection");
         }

@@ -123,9 +123,9 @@ impl Clock {
     /// Follows the wall clock, where that goes forward.
     fn follow(&self) {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-        let offset = u64::try_from(wall).unwrap_or(u64::MAX).saturating_sub(
-            u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX),
-        );
+        let offset = u64::try_from(wall)
+            .unwrap_or(u64::MAX)
+            .saturating_sub(u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX));
         self.offset_us.fetch_max(offset, Relaxed);
     }
 }

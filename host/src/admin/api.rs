@@ -45,7 +45,10 @@ pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Answer 
             backend(state, pool, id, request).await
         }
         ["healthz" | "readyz" | "metrics" | "listeners" | "pools" | "plugins"] => not_allowed("GET, HEAD"),
-        _ => refuse(StatusCode::NOT_FOUND, "there is nothing here; see /healthz /readyz /metrics /listeners /pools /plugins"),
+        _ => refuse(
+            StatusCode::NOT_FOUND,
+            "there is nothing here; see /healthz /readyz /metrics /listeners /pools /plugins",
+        ),
     }
 }
 

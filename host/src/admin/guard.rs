@@ -27,7 +27,9 @@ impl Guard {
             let text = std::fs::read_to_string(path)
                 .map_err(|error| io::Error::new(error.kind(), format!("token file {}: {error}", path.display())))?;
             match text.trim() {
-                "" => Err(io::Error::new(io::ErrorKind::InvalidData, format!("token file {} is empty", path.display()))),
+                "" => {
+                    Err(io::Error::new(io::ErrorKind::InvalidData, format!("token file {} is empty", path.display())))
+                }
                 token => Ok(token.to_owned()),
             }
         });
@@ -96,7 +98,8 @@ mod tests {
     #[test]
     fn strangers_are_refused() {
         let guard = Guard { token: None, unix: false, any_host: false };
-        let check = |method: Method, pairs: &[_]| guard.check(&method, &headers(pairs)).map_err(|(status, _)| status.as_u16());
+        let check =
+            |method: Method, pairs: &[_]| guard.check(&method, &headers(pairs)).map_err(|(status, _)| status.as_u16());
         for host in ["127.0.0.1:9901", "localhost", "[::1]:9901"] {
             assert_eq!(check(Method::PATCH, &[(HOST, host)]), Ok(()), "{host}");
         }

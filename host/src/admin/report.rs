@@ -93,11 +93,7 @@ pub(super) fn pool(pool: &Pool) -> PoolReport {
             latency_us: backend.load.latency_us(),
         }
     });
-    PoolReport {
-        name: pool.name.to_string(),
-        balancer: pool.balancer.name().to_string(),
-        backends: backends.collect(),
-    }
+    PoolReport { name: pool.name.to_string(), balancer: pool.balancer.name().to_string(), backends: backends.collect() }
 }
 
 /// Every plugin in use, with the sums over its pools.

@@ -74,7 +74,9 @@ async fn get<T: DeserializeOwned>(admin: &Address, path: &str) -> Result<T, Box<
 }
 
 fn render(first: &Reports, now: &Reports, over: Duration) -> String {
-    let rate = |before: u64, after: u64| format!("{:.0}/s", after.saturating_sub(before) as f64 / over.as_secs_f64().max(0.001));
+    let rate = |before: u64, after: u64| {
+        format!("{:.0}/s", after.saturating_sub(before) as f64 / over.as_secs_f64().max(0.001))
+    };
     let mut rows = vec![row(["LISTENER", "ADDRESS", "CONNECTIONS", "REQUESTS", "RATE"])];
     for listener in &now.listeners {
         let before = first.listeners.iter().find(|known| known.name == listener.name).map_or(0, |known| known.requests);
@@ -92,7 +94,18 @@ fn render(first: &Reports, now: &Reports, over: Duration) -> String {
         .iter()
         .flat_map(|pool| pool.backends.iter().map(|backend| ((&pool.name, &backend.id), backend.requests)))
         .collect();
-    let mut rows = vec![row(["POOL", "BACKEND", "ADDRESS", "WEIGHT", "STATE", "IN FLIGHT", "LATENCY", "REQUESTS", "FAILED", "RATE"])];
+    let mut rows = vec![row([
+        "POOL",
+        "BACKEND",
+        "ADDRESS",
+        "WEIGHT",
+        "STATE",
+        "IN FLIGHT",
+        "LATENCY",
+        "REQUESTS",
+        "FAILED",
+        "RATE",
+    ])];
     for pool in &now.pools {
         for backend in &pool.backends {
             let before = before.get(&(&pool.name, &backend.id)).copied().unwrap_or(0);

@@ -91,9 +91,12 @@ mod tests {
 
     #[test]
     fn host_is_normalised() {
-        for (sent, host) in
-            [("Example.COM:8080", "example.com"), ("example.com.", "example.com"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")]
-        {
+        for (sent, host) in [
+            ("Example.COM:8080", "example.com"),
+            ("example.com.", "example.com"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
             let mut facts = Facts::default();
             facts.headers.insert(header::HOST, HeaderValue::from_static(sent));
             assert_eq!(facts.host(), host);

@@ -13,8 +13,8 @@ use hyper::body::Incoming;
 use super::error::Error;
 use super::exchange::Exchange;
 use super::line::{Line, Phase};
-use crate::pool::{Member, Upstream};
 use crate::pool::upstream::BodyError;
+use crate::pool::{Member, Upstream};
 use crate::snapshot::Policy;
 
 /// The body of a response to a client.

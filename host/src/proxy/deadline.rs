@@ -41,12 +41,7 @@ pub struct Watch {
 impl Deadlines {
     /// None yet.
     pub fn new() -> Rc<Self> {
-        Rc::new(Self {
-            started: Instant::now(),
-            now: Cell::new(0),
-            slots: RefCell::default(),
-            first: Notify::new(),
-        })
+        Rc::new(Self { started: Instant::now(), now: Cell::new(0), slots: RefCell::default(), first: Notify::new() })
     }
 
     /// A new deadline, not set. Dropped with the [`Watch`].

@@ -218,8 +218,9 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
 
 fn append(chain: Option<HeaderValue>, hop: &HeaderValue) -> HeaderValue {
     match chain {
-        Some(chain) => HeaderValue::from_bytes(&[chain.as_bytes(), b", ", hop.as_bytes()].concat())
-            .unwrap_or_else(|_| hop.clone()),
+        Some(chain) => {
+            HeaderValue::from_bytes(&[chain.as_bytes(), b", ", hop.as_bytes()].concat()).unwrap_or_else(|_| hop.clone())
+        }
         None => hop.clone(),
     }
 }
@@ -247,7 +248,9 @@ pub fn request_id(headers: &mut HeaderMap, random: impl FnOnce() -> u128) {
 /// what would make it a URL, a list or user information.
 pub fn is_valid_host(host: &[u8]) -> bool {
     host.len() <= 255 + 6
-        && host.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b'?' | b'#' | b'@' | b',' | b'\\' | b'"' | b'<' | b'>'))
+        && host.iter().all(|b| {
+            b.is_ascii_graphic() && !matches!(b, b'/' | b'?' | b'#' | b'@' | b',' | b'\\' | b'"' | b'<' | b'>')
+        })
 }
 
 #[cfg(test)]

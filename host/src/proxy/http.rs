@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use super::Proxy;
 use super::body::{Body, RequestBody, UpstreamBody};
 use super::downstream::Downstream;
 use super::error::Error;
@@ -24,7 +25,6 @@ use super::forward::{Answer, Forward};
 use super::headers::{self, Peer};
 use super::line::{Line, Phase};
 use super::upgrade::{self, Tunnel};
-use super::Proxy;
 use crate::decide::Facts;
 use crate::pool::upstream::Outgoing;
 use crate::snapshot::{Listener, Pool, View};
@@ -99,7 +99,9 @@ pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address
     match (ended, tunnel) {
         (Some(Ok(())), Some(tunnel)) => upgrade::carry(socket, read, tunnel, &line).await,
         (None, _) if line.phase() == Phase::Head => refuse(socket, Error::HeadTimeout).await,
-        (Some(_), _) if line.held_back.get().is_some() => refuse(socket, unparsable(&line, &read, limits.max_head_size)).await,
+        (Some(_), _) if line.held_back.get().is_some() => {
+            refuse(socket, unparsable(&line, &read, limits.max_head_size)).await
+        }
         (Some(_), _) => drop(socket.shutdown().await),
         (None, _) => {}
     }

@@ -114,9 +114,10 @@ fn plain(routes: &[Route], host: &str, path: &str) -> Option<usize> {
             (path == bare || path.starts_with(&format!("{bare}/"))).then_some((bare.len(), 0))
         }
     };
-    let ranked = routes.iter().enumerate().filter_map(|(i, route)| {
-        Some((host_rank(route)?, path_rank(route)?, std::cmp::Reverse(i)))
-    });
+    let ranked = routes
+        .iter()
+        .enumerate()
+        .filter_map(|(i, route)| Some((host_rank(route)?, path_rank(route)?, std::cmp::Reverse(i))));
     ranked.max().map(|(_, _, std::cmp::Reverse(i))| i)
 }
 

@@ -14,10 +14,10 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use super::assembly::{self, Assembly, assemble};
-use super::sockets::listen;
 use super::StartError;
+use super::assembly::{self, Assembly, assemble};
 use super::faults::Faults;
+use super::sockets::listen;
 use crate::admin::{self, Order, Overview};
 use crate::config::{Config, PluginUse};
 use crate::decide::Fault;

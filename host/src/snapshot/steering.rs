@@ -54,12 +54,7 @@ pub struct Circumstances<'a> {
 
 impl Steering {
     /// Without an instance the fallback picks, until [`Steering::replace`].
-    pub fn new(
-        worker: usize,
-        events: UnboundedSender<Event>,
-        pool: Arc<Pool>,
-        instance: Option<Seated>,
-    ) -> Rc<Self> {
+    pub fn new(worker: usize, events: UnboundedSender<Event>, pool: Arc<Pool>, instance: Option<Seated>) -> Rc<Self> {
         let state = State { pool, instance: None, table: Rc::new([]), readiness: Vec::new(), cursor: 0 };
         let steering = Self { worker, events, state: RefCell::new(state) };
         steering.set_table(&mut steering.state.borrow_mut());

@@ -62,7 +62,12 @@ pub struct Histogram<const N: usize> {
 
 impl<const N: usize> Histogram<N> {
     fn new(bounds: &'static [u64; N]) -> Self {
-        Self { bounds, buckets: [const { Counter(AtomicU64::new(0)) }; N], over: Counter::default(), sum_ns: Counter::default() }
+        Self {
+            bounds,
+            buckets: [const { Counter(AtomicU64::new(0)) }; N],
+            over: Counter::default(),
+            sum_ns: Counter::default(),
+        }
     }
 
     /// Counts one duration.
@@ -90,8 +95,20 @@ const MS: u64 = 1_000_000;
 
 /// Bounds of request durations, in nanoseconds.
 pub const REQUEST_BOUNDS: [u64; 14] = [
-    MS / 2, MS, 5 * MS / 2, 5 * MS, 10 * MS, 25 * MS, 50 * MS, 100 * MS, 250 * MS, 500 * MS, 1000 * MS, 2500 * MS,
-    5000 * MS, 10_000 * MS,
+    MS / 2,
+    MS,
+    5 * MS / 2,
+    5 * MS,
+    10 * MS,
+    25 * MS,
+    50 * MS,
+    100 * MS,
+    250 * MS,
+    500 * MS,
+    1000 * MS,
+    2500 * MS,
+    5000 * MS,
+    10_000 * MS,
 ];
 
 /// Bounds of decision times, in nanoseconds.
@@ -110,11 +127,7 @@ pub struct Traffic {
 
 impl Default for Traffic {
     fn default() -> Self {
-        Self {
-            classes: Default::default(),
-            in_flight: Counter::default(),
-            durations: Histogram::new(&REQUEST_BOUNDS),
-        }
+        Self { classes: Default::default(), in_flight: Counter::default(), durations: Histogram::new(&REQUEST_BOUNDS) }
     }
 }
 

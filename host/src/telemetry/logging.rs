@@ -20,10 +20,7 @@ pub fn start(log: &Log) -> Result<(), String> {
     };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     // A second start, as in tests, keeps the first.
-    let _ = if json {
-        subscriber.json().flatten_event(true).try_init()
-    } else {
-        subscriber.with_ansi(terminal).try_init()
-    };
+    let _ =
+        if json { subscriber.json().flatten_event(true).try_init() } else { subscriber.with_ansi(terminal).try_init() };
     Ok(())
 }
