@@ -10,6 +10,9 @@ mod report;
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -90,10 +93,7 @@ pub async fn bind(
         Address::Socket(address) => Socket::Tcp(TcpListener::bind(address).await?),
         Address::Name(name, port) => Socket::Tcp(TcpListener::bind((&**name, *port)).await?),
         Address::Unix(path) => {
-            // What a process that died has left behind.
-            if std::os::unix::net::UnixStream::connect(path).is_err() {
-                let _ = std::fs::remove_file(path);
-            }
+            remove_stale(path);
             Socket::Unix(UnixListener::bind(path)?)
         }
     };
@@ -104,6 +104,16 @@ pub async fn bind(
     tracing::info!(address, "admin API listening");
     let state = Rc::new(State { overview, orders, guard });
     Ok(accept(socket, state))
+}
+
+/// Removes the socket that a process which died has left behind, and nothing else.
+fn remove_stale(path: &Path) {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    if is_socket && UnixStream::connect(path).is_err_and(refused) {
+        // If it cannot be removed, binding says so.
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 async fn accept(socket: Socket, state: Rc<State>) {

@@ -1,6 +1,19 @@
 //! The command line. Exit codes: 0 done, 1 it did not work (the configuration is wrong, nothing answers),
 //! 2 the command line itself is wrong.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
+
+/// A line to stdout. Where nobody reads any more (`| head`), nothing is lost by saying nothing.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($text)*)));
+    }};
+}
+
+/// The same to stderr.
+macro_rules! complain {
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($text)*)));
+    }};
+}
 
 mod demo;
 mod status;
@@ -76,12 +89,12 @@ fn read(path: &Path) -> Option<Config> {
     match load(path, BUILT_IN) {
         Ok(Loaded { config, warnings }) => {
             if !warnings.is_empty() {
-                eprintln!("{}", warnings.render(color));
+                complain!("{}", warnings.render(color));
             }
             Some(config)
         }
         Err(errors) => {
-            eprintln!("{}", errors.render(color));
+            complain!("{}", errors.render(color));
             None
         }
     }
@@ -89,7 +102,7 @@ fn read(path: &Path) -> Option<Config> {
 
 fn run(path: &Path, config: Config) -> ExitCode {
     if let Err(error) = logging::start(&config.log) {
-        eprintln!("error: {}: {error}", path.display());
+        complain!("error: {}: {error}", path.display());
         return ExitCode::FAILURE;
     }
     finish(path, control::run(config))
@@ -100,7 +113,7 @@ fn check(path: &Path) -> ExitCode {
     let (listeners, routes, pools) = (config.listeners.len(), config.routes.len(), config.pools.len());
     let checked = control::check(&config);
     if checked.is_ok() {
-        println!("{}: good: {listeners} listener(s), {routes} route(s), {pools} pool(s)", path.display());
+        say!("{}: good: {listeners} listener(s), {routes} route(s), {pools} pool(s)", path.display());
     }
     finish(path, checked)
 }
@@ -110,7 +123,7 @@ fn finish(path: &Path, ended: Result<(), Vec<StartError>>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(errors) => {
             for error in errors {
-                eprintln!("error: {}: {error}", path.display());
+                complain!("error: {}: {error}", path.display());
             }
             ExitCode::FAILURE
         }

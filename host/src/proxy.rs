@@ -44,7 +44,7 @@ pub struct Proxy {
     /// Connections close as soon as their request is answered.
     pub draining: Cell<bool>,
     ticks: Cell<u64>,
-    /// Idle connections to backends, as of the last sweep; at least one until the first.
+    /// Idle connections to backends, as of the last sweep.
     idle: Cell<usize>,
     clock: Clock,
     random: RefCell<fastrand::Rng>,
@@ -61,7 +61,7 @@ impl Proxy {
             connections: Cell::new(0),
             draining: Cell::new(false),
             ticks: Cell::new(0),
-            idle: Cell::new(1),
+            idle: Cell::new(0),
             clock,
             random: RefCell::new(fastrand::Rng::new()),
         })
@@ -75,10 +75,12 @@ impl Proxy {
             log.flush();
         }
         self.ticks.set(self.ticks.get() + 1);
-        if self.ticks.get().is_multiple_of(SWEEP_TICKS) {
+        let alone = self.connections.get() == 0;
+        // Before the last tick, that nothing is left behind.
+        if self.ticks.get().is_multiple_of(SWEEP_TICKS) || (alone && self.idle.get() == 0) {
             self.idle.set(self.sweep());
         }
-        self.idle.get() > 0 || self.connections.get() > 0
+        !alone || self.idle.get() > 0
     }
 
     /// Closes idle connections to backends that are too old or stale. Answers how many are left.

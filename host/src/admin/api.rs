@@ -41,7 +41,11 @@ pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Answer 
         }
         ["plugins"] if get => json(StatusCode::OK, &report::plugins(&state.overview.snapshot())),
         ["pools", pool, "backends", id] => {
-            let (pool, id) = (decode(pool).into(), decode(id).into());
+            let (pool, id) = (decode(pool).into(), decode(id));
+            if id.is_empty() || id.chars().any(char::is_control) {
+                return refuse(StatusCode::BAD_REQUEST, "an id is printable text");
+            }
+            let id = id.into();
             backend(state, pool, id, request).await
         }
         ["healthz" | "readyz" | "metrics" | "listeners" | "pools" | "plugins"] => not_allowed("GET, HEAD"),

@@ -33,7 +33,11 @@ impl Guard {
                 token => Ok(token.to_owned()),
             }
         });
-        let loopback = matches!(&admin.listen, Address::Socket(address) if address.ip().is_loopback());
+        let loopback = match &admin.listen {
+            Address::Socket(address) => address.ip().is_loopback(),
+            Address::Name(name, _) => **name == *"localhost",
+            Address::Unix(_) => false,
+        };
         let unix = matches!(admin.listen, Address::Unix(_));
         Ok(Self { token: token.transpose()?, unix, any_host: !loopback && !unix })
     }

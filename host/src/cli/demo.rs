@@ -28,29 +28,29 @@ pub(super) fn run(port: u16, balancer: &str) -> ExitCode {
     let addresses = match NAMES.map(start_backend).into_iter().collect::<std::io::Result<Vec<_>>>() {
         Ok(addresses) => addresses,
         Err(error) => {
-            eprintln!("error: the demo's backends cannot start: {error}");
+            complain!("error: the demo's backends cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
     let Some(port) = free(port) else {
-        eprintln!("error: port {port} of 127.0.0.1 is in use; try another one: trimtab demo --port 8081");
+        complain!("error: port {port} of 127.0.0.1 is in use; try another one: trimtab demo --port 8081");
         return ExitCode::FAILURE;
     };
     let text = configuration(port, balancer, &addresses);
     let config = match parse(&text, "demo", Path::new("."), BUILT_IN) {
         Ok(loaded) => loaded.config,
         Err(errors) => {
-            eprintln!("{}", errors.render(false));
+            complain!("{}", errors.render(false));
             return ExitCode::FAILURE;
         }
     };
-    println!(
+    say!(
         "Three backends, a balancer, and the `{balancer}` plugin, a WebAssembly component, that picks for every \
          request.\n\n    for i in 1 2 3 4 5 6; do curl -s http://127.0.0.1:{port}/; done\n\nThis is the \
          configuration:\n\n{text}\nCtrl-C ends it.\n"
     );
     if let Err(error) = logging::start(&config.log) {
-        eprintln!("error: {error}");
+        complain!("error: {error}");
     }
     finish(Path::new("demo"), control::run(config))
 }

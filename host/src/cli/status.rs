@@ -34,15 +34,15 @@ pub(super) fn run(admin: &Address, json: bool, over: Duration) -> ExitCode {
     match reported {
         Ok((_, now)) if json => {
             let all = serde_json::json!({ "listeners": now.listeners, "pools": now.pools, "plugins": now.plugins });
-            println!("{all:#}");
+            say!("{all:#}");
             ExitCode::SUCCESS
         }
         Ok((first, now)) => {
-            print!("{}", render(&first, &now, over));
+            say!("{}", render(&first, &now, over).trim_end());
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("error: the admin API at {admin} does not answer: {error}");
+            complain!("error: the admin API at {admin} does not answer: {error}");
             ExitCode::FAILURE
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hyper::rt;
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 
@@ -19,6 +20,15 @@ pub enum Stream {
     Tcp(TokioIo<TcpStream>),
     /// Over a Unix socket.
     Unix(TokioIo<UnixStream>),
+}
+
+impl Stream {
+    /// Has the kernel probe whether the other side is still there (TCP only).
+    pub fn keep_alive(&self) {
+        if let Self::Tcp(stream) = self {
+            let _ = SockRef::from(stream.inner()).set_keepalive(true);
+        }
+    }
 }
 
 /// Why there is no connection.

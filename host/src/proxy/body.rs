@@ -178,7 +178,9 @@ impl HttpBody for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-            if self.line.phase() != Phase::Body {
+            if self.line.answering.get() {
+                // The response sets the pace now.
+            } else if self.line.phase() != Phase::Body {
                 self.line.enter(Phase::Body);
             } else if self.line.watch().is_over() {
                 return self.stop(Error::BodyTimeout);
@@ -186,7 +188,9 @@ impl HttpBody for RequestBody {
             return Poll::Pending;
         };
         // From here on it is the backend that is waited for: to take this, or to respond.
-        self.line.await_backend(self.backend_timeout);
+        if !self.line.answering.get() {
+            self.line.await_backend(self.backend_timeout);
+        }
         match frame {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);

@@ -3,13 +3,15 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::header::{HOST, HeaderValue};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use super::Proxy;
 use super::error::Error;
 use super::exchange::Exchange;
 use super::line::{Line, Phase};
+use crate::config::Address;
 use crate::decide::Facts;
 use crate::pool::backend::OutcomeKind;
 use crate::pool::connect::{ConnectError, connect};
@@ -118,7 +120,7 @@ impl Forward<'_> {
                 },
             };
             let replayable = matches!(body, Outgoing::Empty) && is_idempotent(&facts.method);
-            let request = request(&facts.method, &facts.uri, &facts.headers, body);
+            let request = request(facts, body, member);
             self.line.await_backend(self.policy.response_timeout);
             let sent = connection.send(request, || self.line.phase() == Phase::Backend && self.line.watch().is_over());
             let failed = match sent.await {
@@ -187,10 +189,18 @@ fn is_idempotent(method: &Method) -> bool {
     method.is_idempotent()
 }
 
-fn request(method: &Method, uri: &Uri, headers: &HeaderMap, body: Outgoing) -> Request<Outgoing> {
+fn request(facts: &Facts, body: Outgoing, member: &Member) -> Request<Outgoing> {
     let mut request = Request::new(body);
-    *request.method_mut() = method.clone();
-    *request.uri_mut() = uri.clone();
-    *request.headers_mut() = headers.clone();
+    *request.method_mut() = facts.method.clone();
+    *request.uri_mut() = facts.uri.clone();
+    *request.headers_mut() = facts.headers.clone();
+    if !facts.headers.contains_key(HOST) {
+        // From HTTP/1.0 it may be missing; to HTTP/1.1 it may not (RFC 9112 §3.2).
+        let host = match &member.backend.address {
+            Address::Unix(_) => HeaderValue::from_static("localhost"),
+            _ => HeaderValue::from_str(&member.backend.address_text).unwrap_or(HeaderValue::from_static("localhost")),
+        };
+        request.headers_mut().insert(HOST, host);
+    }
     request
 }

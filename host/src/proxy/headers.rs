@@ -175,7 +175,8 @@ fn client_of(headers: &HeaderMap, peer: &Peer, trusted_proxies: &[IpNet]) -> Soc
 
 /// The comma-separated elements of all headers of this name.
 fn texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','))
+    // What is no text is one element that nobody understands.
+    headers.get_all(name).into_iter().flat_map(|value| value.to_str().unwrap_or_default().split(','))
 }
 
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`, quoted or not.

@@ -5,14 +5,16 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -29,7 +31,7 @@ use crate::decide::Facts;
 use crate::pool::upstream::Outgoing;
 use crate::snapshot::{Listener, Pool, View};
 
-/// How long a draining worker waits for the rest of a request's head.
+/// How long a draining worker waits for one more request on a connection.
 const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// Smallest size that hyper takes for its buffer, in bytes.
@@ -42,7 +44,7 @@ struct Client {
     peer: Peer,
     line: Rc<Line>,
     /// Kept from request to request, so that facts are allocated once.
-    facts: RefCell<Box<Facts>>,
+    facts: RefCell<Option<Box<Facts>>>,
 }
 
 /// Serves one connection to its end.
@@ -57,11 +59,7 @@ pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address
     let line = Line::new(proxy.deadlines.watch(), &settings.limits);
     let client = Rc::new(Client {
         peer: Peer::new(address, &settings.trusted_proxies),
-        facts: RefCell::new(Box::new(Facts {
-            protocol: "http/1.1",
-            listener: std::sync::Arc::clone(&settings.name),
-            ..Facts::default()
-        })),
+        facts: RefCell::default(),
         proxy: Rc::clone(&proxy),
         listener,
         line: Rc::clone(&line),
@@ -73,17 +71,11 @@ pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address
         .max_headers(limits.max_headers)
         .max_buf_size(limits.max_head_size.max(SMALLEST_BUFFER))
         .serve_connection(Downstream::new(socket, Rc::clone(&line)), service);
-    let mut graceful = false;
     let ended = poll_fn(|cx| {
         line.watch().wakes(cx.waker());
-        if proxy.draining.get() && !graceful {
-            if line.phase() == Phase::Head {
-                // Its request may be on the way already; closed now, it would be lost.
-                line.hurry(LAST_CALL);
-            } else {
-                graceful = true;
-                Pin::new(&mut connection).graceful_shutdown();
-            }
+        if proxy.draining.get() && matches!(line.phase(), Phase::Idle | Phase::Head) {
+            // A request may be on the way already; closed now, it would be lost. Its response says close.
+            line.hurry(LAST_CALL);
         }
         if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
             return Poll::Ready(Some(ended));
@@ -98,11 +90,13 @@ pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address
     let tunnel = line.tunnel.take();
     match (ended, tunnel) {
         (Some(Ok(())), Some(tunnel)) => upgrade::carry(socket, read, tunnel, &line).await,
-        (None, _) if line.phase() == Phase::Head => refuse(socket, Error::HeadTimeout).await,
+        (None, _) if line.phase() == Phase::Head && !proxy.draining.get() => refuse(socket, Error::HeadTimeout).await,
         (Some(_), _) if line.held_back.get().is_some() => {
             refuse(socket, unparsable(&line, &read, limits.max_head_size)).await
         }
-        (Some(_), _) => drop(socket.shutdown().await),
+        (Some(Ok(())), _) => drop(socket.shutdown().await),
+        // Something broke off. Reset, so that nobody takes what came for the whole.
+        (Some(Err(_)), _) => drop(SockRef::from(&socket).set_linger(Some(Duration::ZERO))),
         (None, _) => {}
     }
 }
@@ -110,14 +104,14 @@ pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address
 /// Counts an open connection.
 struct Open {
     proxy: Rc<Proxy>,
-    connections: std::sync::Arc<crate::telemetry::counters::PerWorker<crate::telemetry::counters::Counter>>,
+    connections: Arc<crate::telemetry::counters::PerWorker<crate::telemetry::counters::Counter>>,
 }
 
 impl Open {
     fn begin(proxy: &Rc<Proxy>, listener: &Listener) -> Self {
         proxy.connections.set(proxy.connections.get() + 1);
         listener.connections.of(proxy.worker).add(1);
-        Self { proxy: Rc::clone(proxy), connections: std::sync::Arc::clone(&listener.connections) }
+        Self { proxy: Rc::clone(proxy), connections: Arc::clone(&listener.connections) }
     }
 }
 
@@ -162,13 +156,16 @@ fn unparsable(line: &Line, read: &[u8], max_head_size: usize) -> Error {
 /// One request.
 async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Result<Response<Body>, std::convert::Infallible> {
     let began = Instant::now();
-    client.line.enter(Phase::Busy);
+    client.line.begin();
     let view = Rc::clone(&client.proxy.view.borrow());
     let mut exchange = Exchange::begin(&client.proxy, &view, client.listener, began);
     let (mut response, in_flight) = match client.answer(&view, request, &mut exchange).await {
         Ok((response, in_flight)) => (response, in_flight),
         Err(error) => (error.into_response(), None),
     };
+    if client.proxy.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     exchange.respond(response.status(), in_flight);
     match &mut *client.line.tunnel.borrow_mut() {
         Some(tunnel) => tunnel.exchange = Some(exchange),
@@ -190,7 +187,10 @@ impl Client {
         let snapshot = &view.snapshot;
         let Some(listener) = snapshot.listeners.get(self.listener) else { return Err(Error::NoRoute) };
         let (parts, body) = request.into_parts();
-        let mut facts = std::mem::take(&mut *self.facts.borrow_mut());
+        let kept = self.facts.borrow_mut().take();
+        let mut facts = kept.unwrap_or_else(|| {
+            Box::new(Facts { protocol: "http/1.1", listener: Arc::clone(&listener.name), ..Facts::default() })
+        });
         (facts.method, facts.uri, facts.headers) = (parts.method, parts.uri, parts.headers);
         let upgrading = self.prepare(&mut facts, parts.version, listener, exchange);
         let found = upgrading.and_then(|upgrading| {
@@ -201,7 +201,7 @@ impl Client {
             Ok(found) => found,
             Err(error) => {
                 exchange.enter_pool(None);
-                *self.facts.borrow_mut() = facts;
+                *self.facts.borrow_mut() = Some(facts);
                 return Err(error);
             }
         };
@@ -212,7 +212,7 @@ impl Client {
         let body = match self.outgoing(&facts.headers, body, limit, pool) {
             Ok(body) => body,
             Err(error) => {
-                *self.facts.borrow_mut() = facts;
+                *self.facts.borrow_mut() = Some(facts);
                 return Err(error);
             }
         };
@@ -224,7 +224,7 @@ impl Client {
             hash_seed: snapshot.hash_seed,
         };
         let (facts, answer) = forward.run(facts, body, exchange).await;
-        *self.facts.borrow_mut() = facts;
+        *self.facts.borrow_mut() = Some(facts);
         let answer = answer?;
         self.respond(answer, pool, upgrading)
     }
@@ -298,6 +298,11 @@ impl Client {
     ) -> Result<(Response<Body>, Option<crate::pool::InFlight>), Error> {
         let Answer { response, upstream, mut in_flight, at } = answer;
         let (mut parts, incoming) = response.into_parts();
+        self.line.answering.set(true);
+        if parts.headers.contains_key(TRANSFER_ENCODING) {
+            // The coding wins (RFC 9112 §6.3), and ends at this hop; the length would be a wrong one.
+            parts.headers.remove(CONTENT_LENGTH);
+        }
         let upgraded = headers::end_hop(&mut parts.headers);
         parts.version = Version::HTTP_11;
         parts.extensions.clear();

@@ -37,6 +37,10 @@ pub struct Line {
     write_timeout: Duration,
     /// The service has given a response that is not written to its end yet.
     pub(super) owed: Cell<bool>,
+    /// More was read from the client while a response was owed.
+    early: Cell<bool>,
+    /// The response's head is there: what the request's body still does is nobody's deadline.
+    pub(super) answering: Cell<bool>,
     /// The status of an answer of hyper's own that was held back, to be said in our words.
     pub(super) held_back: Cell<Option<u16>>,
     /// What stopped the request's body, when something did.
@@ -56,6 +60,8 @@ impl Line {
             idle_timeout: limits.idle_timeout,
             write_timeout: limits.write_timeout,
             owed: Cell::new(false),
+            early: Cell::new(false),
+            answering: Cell::new(false),
             held_back: Cell::new(None),
             body_error: Cell::new(None),
             tunnel: RefCell::default(),
@@ -86,6 +92,13 @@ impl Line {
         }
     }
 
+    /// A request's head is there.
+    pub(super) fn begin(&self) {
+        self.early.set(false);
+        self.answering.set(false);
+        self.enter(Phase::Busy);
+    }
+
     /// From now on we wait for a backend.
     pub fn await_backend(&self, timeout: Duration) {
         self.phase.set(Phase::Backend);
@@ -99,7 +112,9 @@ impl Line {
 
     /// The client sent something.
     pub(super) fn received(&self) {
-        if self.phase.get() == Phase::Idle {
+        if self.owed.get() {
+            self.early.set(true);
+        } else if self.phase.get() == Phase::Idle {
             self.enter(Phase::Head);
         }
     }
@@ -108,6 +123,9 @@ impl Line {
     pub(super) fn flushed(&self) {
         if self.phase.get() == Phase::Idle {
             self.owed.set(false);
+            if self.early.take() {
+                self.enter(Phase::Head);
+            }
         }
     }
 

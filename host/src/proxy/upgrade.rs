@@ -1,6 +1,7 @@
 //! After `101 Switching Protocols`: bytes both ways, until both sides have ended.
 
 use bytes::Bytes;
+use socket2::SockRef;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::TcpStream;
 
@@ -22,6 +23,9 @@ pub struct Tunnel {
 pub async fn carry(mut client: TcpStream, read: Bytes, mut tunnel: Tunnel, line: &Line) {
     line.enter(Phase::Busy);
     let backend = &mut tunnel.backend;
+    // A peer that vanished without a word is found by the kernel's probes.
+    let _ = SockRef::from(&client).set_keepalive(true);
+    backend.keep_alive();
     let carried = async {
         backend.write_all(&read).await?;
         client.write_all(&tunnel.answered).await?;

@@ -155,7 +155,7 @@ impl Control {
             faults: Faults::default(),
             rebuilt: unbounded_channel(),
         };
-        control.until_started().await;
+        control.until_started().await?;
         overview.set_ready(true);
         for (name, address) in addresses {
             tracing::info!(listener = %name, %address, workers = count, "listening");
@@ -163,15 +163,16 @@ impl Control {
         Ok(control)
     }
 
-    async fn until_started(&mut self) {
+    async fn until_started(&mut self) -> Result<(), StartError> {
         let mut started = 0;
         while started < self.workers.len() {
             match self.events.recv().await {
                 Some(Event::Started { .. }) => started += 1,
+                Some(Event::Stopped { .. }) | None => return Err(std::io::Error::other("a worker has ended").into()),
                 Some(event) => self.on_event(event),
-                None => return,
             }
         }
+        Ok(())
     }
 
     async fn serve(&mut self) {
@@ -179,7 +180,7 @@ impl Control {
             Ok(signals) => signals,
             Err(error) => {
                 tracing::error!(%error, "cannot watch for signals");
-                return self.drain("no signals").await;
+                return self.drain("no signals", None).await;
             }
         };
         loop {
@@ -196,7 +197,7 @@ impl Control {
                         log.reopen();
                     }
                 }
-                Wake::Stop(why) => return self.drain(why).await,
+                Wake::Stop(why) => return self.drain(why, Some(&mut signals)).await,
             }
         }
     }
@@ -269,7 +270,8 @@ impl Control {
         let _ = reply.send(done);
     }
 
-    async fn drain(&mut self, why: &str) {
+    /// Waits for the workers, or for a second signal.
+    async fn drain(&mut self, why: &str, mut signals: Option<&mut Signals>) {
         tracing::info!(why, timeout = ?self.drain_timeout, "draining");
         self.overview.set_ready(false);
         for worker in &self.workers {
@@ -278,7 +280,16 @@ impl Control {
         let mut running = self.workers.len();
         let mut cut_off = 0;
         while running > 0 {
-            match self.events.recv().await {
+            let event = tokio::select! {
+                event = self.events.recv() => event,
+                // Who asks for a change is told that we are stopping.
+                Some(_) = self.orders.recv() => continue,
+                () = stopped_again(&mut signals) => {
+                    tracing::warn!("told to stop once more: stopped without draining");
+                    return;
+                }
+            };
+            match event {
                 Some(Event::Stopped { cut, .. }) => {
                     running -= 1;
                     cut_off += cut;
@@ -288,11 +299,24 @@ impl Control {
                 None => break,
             }
         }
+        if let Some(log) = self.access_log.take() {
+            log.finish();
+        }
         if cut_off > 0 {
             tracing::warn!(connections = cut_off, "stopped; connections were cut off");
         } else {
             tracing::info!("stopped");
         }
+    }
+}
+
+async fn stopped_again(signals: &mut Option<&mut Signals>) {
+    match signals {
+        Some(signals) => tokio::select! {
+            _ = signals.terminate.recv() => {}
+            _ = signals.interrupt.recv() => {}
+        },
+        None => std::future::pending().await,
     }
 }
 

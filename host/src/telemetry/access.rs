@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crate::config::AccessLog;
 
@@ -24,11 +24,12 @@ enum Message {
     Nudge,
 }
 
-/// The writing end, held by control; cloned for each worker by [`Writer::sink`].
-#[derive(Debug, Clone)]
+/// The writing end, held by control; each worker has its own by [`Writer::sink`].
+#[derive(Debug)]
 pub struct Writer {
     sender: SyncSender<Message>,
     reopen: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
 impl Writer {
@@ -45,8 +46,9 @@ impl Writer {
         };
         let reopen = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&reopen);
-        thread::Builder::new().name("access-log".into()).spawn(move || write(&log, file, &receiver, &asked))?;
-        Ok(Self { sender, reopen })
+        let writing = move || write(&log, file, &receiver, &asked);
+        let thread = thread::Builder::new().name("access-log".into()).spawn(writing)?;
+        Ok(Self { sender, reopen, thread })
     }
 
     /// Closes the file and opens it again by its name, after it was moved away.
@@ -54,6 +56,12 @@ impl Writer {
         self.reopen.store(true, Ordering::Relaxed);
         // When the queue is full, the writer comes by here anyway.
         let _ = self.sender.try_send(Message::Nudge);
+    }
+
+    /// Waits until everything is written. The sinks must be gone.
+    pub fn finish(self) {
+        drop(self.sender);
+        let _ = self.thread.join();
     }
 
     /// For one worker.
