@@ -13,6 +13,7 @@ pub mod forward;
 pub mod headers;
 pub mod http;
 pub mod line;
+mod refusal;
 pub mod upgrade;
 
 use std::cell::{Cell, RefCell};

@@ -87,8 +87,7 @@ impl Registry {
         limits: PluginLimits,
     ) -> Result<Arc<Definition>, LoadError> {
         let lost = no_definition(&plugin, &source);
-        let core = Arc::clone(&self.core);
-        self.builders.run(move || core.load(plugin, source, limits)).await.unwrap_or(Err(lost))
+        self.run_load(plugin, source, limits).await.unwrap_or(Err(lost))
     }
 
     /// [`Registry::load`] for threads without a runtime.
@@ -105,8 +104,7 @@ impl Registry {
         limits: PluginLimits,
     ) -> Result<Arc<Definition>, LoadError> {
         let lost = no_definition(&plugin, &source);
-        let core = Arc::clone(&self.core);
-        self.builders.run(move || core.load(plugin, source, limits)).blocking_recv().unwrap_or(Err(lost))
+        self.run_load(plugin, source, limits).blocking_recv().unwrap_or(Err(lost))
     }
 
     /// Instantiates, configures and gives the first table.
@@ -138,6 +136,16 @@ impl Registry {
     /// For a thread that will call instances; see [`Activity`].
     pub fn activity(&self) -> Activity {
         self.core.ticker.activity()
+    }
+
+    fn run_load(
+        &self,
+        plugin: Arc<str>,
+        source: Source,
+        limits: PluginLimits,
+    ) -> tokio::sync::oneshot::Receiver<Result<Arc<Definition>, LoadError>> {
+        let core = Arc::clone(&self.core);
+        self.builders.run(move || core.load(plugin, source, limits))
     }
 
     fn run_build(&self, seat: Seat) -> tokio::sync::oneshot::Receiver<Result<Instance, BuildError>> {

@@ -26,6 +26,7 @@ use super::exchange::{Entry, Exchange};
 use super::forward::{Answer, Forward};
 use super::headers::{self, Peer};
 use super::line::{Line, Phase};
+use super::refusal::{refuse, unparsable};
 use super::upgrade::{self, Tunnel};
 use crate::decide::Facts;
 use crate::pool::upstream::Outgoing;
@@ -119,37 +120,6 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.proxy.connections.set(self.proxy.connections.get() - 1);
         self.connections.of(self.proxy.worker).subtract(1);
-    }
-}
-
-/// Answers on a bare socket and closes it, so that the answer arrives before the reset that unread bytes cause.
-async fn refuse(mut socket: TcpStream, error: Error) {
-    const LINGER: Duration = Duration::from_millis(500);
-    const MOST: usize = 256 << 10;
-    let _ = tokio::time::timeout(LINGER, async {
-        socket.write_all(&error.to_bytes()).await?;
-        socket.shutdown().await?;
-        let mut rest = [0; 4096];
-        let mut read = 0;
-        while read < MOST {
-            match tokio::io::AsyncReadExt::read(&mut socket, &mut rest).await? {
-                0 => break,
-                bytes => read += bytes,
-            }
-        }
-        std::io::Result::Ok(())
-    })
-    .await;
-}
-
-/// What was wrong with a head that hyper could not parse.
-fn unparsable(line: &Line, read: &[u8], max_head_size: usize) -> Error {
-    match line.held_back.get() {
-        // Too large: it was the target if not even the first line was complete.
-        Some(431) if read.len() >= max_head_size && !read[..max_head_size].contains(&b'\n') => Error::UriTooLong,
-        Some(431) => Error::HeadTooLarge,
-        Some(414) => Error::UriTooLong,
-        _ => Error::BadRequest,
     }
 }
 

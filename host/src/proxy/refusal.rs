@@ -1,0 +1,40 @@
+//! Answers to a client whose connection hyper has given up, or never got: said on the bare socket.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::error::Error;
+use super::line::Line;
+
+/// Answers on a bare socket and closes it, so that the answer arrives before the reset that unread bytes cause.
+pub(super) async fn refuse(mut socket: TcpStream, error: Error) {
+    const LINGER: Duration = Duration::from_millis(500);
+    const MOST: usize = 256 << 10;
+    let _ = tokio::time::timeout(LINGER, async {
+        socket.write_all(&error.to_bytes()).await?;
+        socket.shutdown().await?;
+        let mut rest = [0; 4096];
+        let mut read = 0;
+        while read < MOST {
+            match socket.read(&mut rest).await? {
+                0 => break,
+                bytes => read += bytes,
+            }
+        }
+        std::io::Result::Ok(())
+    })
+    .await;
+}
+
+/// What was wrong with a head that hyper could not parse.
+pub(super) fn unparsable(line: &Line, read: &[u8], max_head_size: usize) -> Error {
+    match line.held_back.get() {
+        // Too large: it was the target if not even the first line was complete.
+        Some(431) if read.len() >= max_head_size && !read[..max_head_size].contains(&b'\n') => Error::UriTooLong,
+        Some(431) => Error::HeadTooLarge,
+        Some(414) => Error::UriTooLong,
+        _ => Error::BadRequest,
+    }
+}
