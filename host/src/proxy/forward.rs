@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::header::{HOST, HeaderValue};
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 
 use super::Proxy;
@@ -119,7 +119,7 @@ impl Forward<'_> {
                     }
                 },
             };
-            let replayable = matches!(body, Outgoing::Empty) && is_idempotent(&facts.method);
+            let replayable = matches!(body, Outgoing::Empty) && facts.method.is_idempotent();
             let request = request(facts, body, member);
             self.line.await_backend(self.policy.response_timeout);
             let sent = connection.send(request, || self.line.phase() == Phase::Backend && self.line.watch().is_over());
@@ -183,10 +183,6 @@ fn again(failed: SendError, replayable: bool) -> Option<Outgoing> {
         None if replayable => Some(Outgoing::Empty),
         None => None,
     }
-}
-
-fn is_idempotent(method: &Method) -> bool {
-    method.is_idempotent()
 }
 
 fn request(facts: &Facts, body: Outgoing, member: &Member) -> Request<Outgoing> {
