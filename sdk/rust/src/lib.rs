@@ -5,8 +5,8 @@
 //! [`load`]; what it has to say goes to [`log`]. Natively the same code runs against the test kit in
 //! `testing`, so a plugin is tested with `cargo test` and no sandbox.
 //!
-//! It does not build components (that is `cargo plugins`) and brings no JSON parser: a plugin with
-//! settings picks its own.
+//! It does not build components (that is `cargo plugins`). A plugin with settings takes the feature `json` and reads
+//! them by [`settings`]; without it no JSON parser is linked.
 //!
 //! ```
 //! use trimtab_sdk::{Backend, Balancer, Instance, Moment, Plan, Verdict, load, settings};

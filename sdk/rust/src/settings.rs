@@ -1,4 +1,4 @@
-//! Help with settings. Only what needs no JSON parser, which would be larger than most plugins.
+//! Help with settings: [`none`] for plugins without any, [`parse`](self::parse) (feature `json`) for the others.
 
 /// For plugins without settings: an error unless `settings` is an empty JSON object.
 ///
@@ -17,9 +17,39 @@ pub fn none(settings: &str) -> Result<(), String> {
     }
 }
 
+/// The settings as a type of the plugin's own. Derive `serde::Deserialize` for it with
+/// `#[serde(deny_unknown_fields, default)]`, and check in `configure` what the types cannot say.
+///
+/// # Errors
+///
+/// A sentence that names the setting and what is wrong with it.
+#[cfg(feature = "json")]
+pub fn parse<T: serde::de::DeserializeOwned>(settings: &str) -> Result<T, String> {
+    serde_json::from_str(settings).map_err(|error| {
+        // The place is one in JSON that nobody wrote.
+        let text = error.to_string();
+        text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::none;
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn what_is_wrong_is_named() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Settings {
+            choices: u32,
+        }
+        assert_eq!(super::parse::<Settings>(r#"{"choices": 3}"#).expect("parses").choices, 3);
+        let error = super::parse::<Settings>(r#"{"choice": 3}"#).expect_err("unknown");
+        assert_eq!(error, "unknown field `choice`, expected `choices`");
+        let error = super::parse::<Settings>(r#"{"choices": "x"}"#).expect_err("a type");
+        assert_eq!(error, "invalid type: string \"x\", expected u32");
+    }
 
     #[test]
     fn only_an_empty_object_is_none() {
