@@ -8,6 +8,7 @@ pub mod facts;
 pub mod fallback;
 pub mod key;
 pub mod load;
+pub mod outcome;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 pub use facts::Facts;
 pub use key::Key;
 pub use load::{BackendLoad, PoolLoad};
+pub use outcome::{Outcome, OutcomeKind};
 
 /// What every decision gets: the WIT's `moment`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

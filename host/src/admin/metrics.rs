@@ -3,8 +3,7 @@
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
-use crate::decide::{FaultKind, Readiness};
-use crate::pool::backend::OutcomeKind;
+use crate::decide::{FaultKind, OutcomeKind, Readiness};
 use crate::snapshot::{Listener, Pool, Snapshot};
 use crate::telemetry::counters::{DECISION_BOUNDS, REQUEST_BOUNDS};
 

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decide::FaultKind;
+use crate::decide::{FaultKind, OutcomeKind};
 use crate::plugin::Source;
-use crate::pool::backend::OutcomeKind;
 use crate::snapshot::{Pool, Snapshot};
 
 /// One of `/listeners`.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 
 use crate::config::Address;
-use crate::decide::BackendLoad;
+use crate::decide::{BackendLoad, OutcomeKind};
 
 /// A backend. Lives as long as the pool keeps an id at an address, over snapshots.
 #[derive(Debug)]
@@ -21,60 +21,6 @@ pub struct Backend {
     pub load: Arc<BackendLoad>,
     /// What happened, counted by each worker apart.
     tallies: Box<[CachePadded<Tally>]>,
-}
-
-/// How an attempt ended: the WIT's `outcome-kind`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutcomeKind {
-    /// A response below 400.
-    Success,
-    /// A response of 400 to 499.
-    ClientError,
-    /// A response of 500 to 599.
-    ServerError,
-    /// No connection could be made.
-    ConnectError,
-    /// The connection broke before the response head was complete.
-    Reset,
-    /// No response head, or no connection, in time.
-    Timeout,
-    /// The client went away first.
-    Cancelled,
-}
-
-impl OutcomeKind {
-    /// All kinds, in the order of their discriminants.
-    pub const ALL: [Self; 7] = [
-        Self::Success,
-        Self::ClientError,
-        Self::ServerError,
-        Self::ConnectError,
-        Self::Reset,
-        Self::Timeout,
-        Self::Cancelled,
-    ];
-
-    /// The label's value in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::ClientError => "client-error",
-            Self::ServerError => "server-error",
-            Self::ConnectError => "connect-error",
-            Self::Reset => "reset",
-            Self::Timeout => "timeout",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// The kind of a response with this status.
-    pub fn of_status(status: http::StatusCode) -> Self {
-        match status.as_u16() {
-            ..400 => Self::Success,
-            400..500 => Self::ClientError,
-            _ => Self::ServerError,
-        }
-    }
 }
 
 /// One worker's counts. Only that worker writes.

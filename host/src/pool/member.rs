@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::backend::{Backend, OutcomeKind};
+use super::backend::Backend;
 use super::upstream::Upstream;
+use crate::decide::OutcomeKind;
 
 /// A backend on one worker. Lives as long as the backend is in the pool.
 pub struct Member {

@@ -12,8 +12,7 @@ use super::error::Error;
 use super::exchange::Exchange;
 use super::line::{Line, Phase};
 use crate::config::Address;
-use crate::decide::Facts;
-use crate::pool::backend::OutcomeKind;
+use crate::decide::{Facts, OutcomeKind};
 use crate::pool::connect::{ConnectError, connect};
 use crate::pool::upstream::{Outgoing, SendError};
 use crate::pool::{InFlight, Member, Upstream};
@@ -128,7 +127,7 @@ impl Forward<'_> {
                     let now = Instant::now();
                     let latency = u32::try_from((now - began).as_micros()).unwrap_or(u32::MAX);
                     member.backend.load.sample(latency, self.proxy.clock.unix_us(now));
-                    in_flight.set_outcome(OutcomeKind::of_status(response.status()));
+                    in_flight.set_outcome(OutcomeKind::of_status(response.status().as_u16()));
                     return Ok(Answer { response, upstream: connection, in_flight, at: now });
                 }
                 Err(None) => {

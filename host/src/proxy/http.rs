@@ -28,7 +28,7 @@ use super::headers::{self, Peer};
 use super::line::{Line, Phase};
 use super::refusal::{refuse, unparsable};
 use super::upgrade::{self, Tunnel};
-use crate::decide::Facts;
+use crate::decide::{Facts, OutcomeKind};
 use crate::pool::upstream::Outgoing;
 use crate::snapshot::{Listener, Pool, View};
 
@@ -278,7 +278,7 @@ impl Client {
         parts.extensions.clear();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             if !(upgrading && upgraded) {
-                in_flight.set_outcome(crate::pool::backend::OutcomeKind::Reset);
+                in_flight.set_outcome(OutcomeKind::Reset);
                 return Err(Error::Reset);
             }
             let Some((backend, answered)) = upstream.into_socket() else { return Err(Error::Reset) };
