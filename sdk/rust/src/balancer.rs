@@ -1,10 +1,8 @@
-//! The balancer side: the trait, the export macro, and the cell that holds an instance's state.
+//! The balancer side: the trait and the export macro.
 //!
 //! It only carries calls. Whether an answer is valid is checked by the host (and by `testing::Pool`).
 
-use std::cell::RefCell;
-
-use crate::{Backend, Instance, Moment, Plan, Readiness, Verdict};
+use crate::{Backend, Instance, Moment, Plan, Verdict};
 
 /// Picks a backend for a request, connection or flow. One value per worker and pool; calls come one
 /// at a time: `update` before the first `pick`.
@@ -32,61 +30,6 @@ pub trait Balancer: Sized + 'static {
     fn pick(&mut self, moment: Moment) -> Verdict;
 }
 
-/// Holds an instance's balancer between the host's calls, and the table it was last given. Used by
-/// [`export_balancer!`](crate::export_balancer) and the test kit. A call out of order panics, which is a trap.
-#[doc(hidden)]
-pub struct Slot<B>(RefCell<Option<Active<B>>>);
-
-struct Active<B> {
-    balancer: B,
-    /// Kept so that `adjust` can show whole backends; the host sends weights and readiness alone.
-    table: Vec<Backend>,
-}
-
-#[doc(hidden)]
-impl<B: Balancer> Slot<B> {
-    #[allow(clippy::new_without_default)] // `new` is const, for statics
-    pub const fn new() -> Self {
-        Self(RefCell::new(None))
-    }
-
-    pub fn configure(&self, settings: &str, instance: &Instance) -> Result<Plan, String> {
-        let (balancer, plan) = B::configure(settings, instance)?;
-        self.0.replace(Some(Active { balancer, table: Vec::new() }));
-        Ok(plan)
-    }
-
-    pub fn update(&self, backends: Vec<Backend>) {
-        self.with(|active| {
-            active.table = backends;
-            active.balancer.update(&active.table);
-        });
-    }
-
-    pub fn adjust(&self, weights: &[u32], readiness: &[Readiness]) {
-        self.with(|active| {
-            for ((backend, weight), readiness) in active.table.iter_mut().zip(weights).zip(readiness) {
-                backend.weight = *weight;
-                backend.readiness = *readiness;
-            }
-            active.balancer.adjust(&active.table);
-        });
-    }
-
-    #[inline]
-    pub fn pick(&self, moment: Moment) -> Verdict {
-        self.with(|active| active.balancer.pick(moment))
-    }
-
-    #[inline]
-    fn with<T>(&self, call: impl FnOnce(&mut Active<B>) -> T) -> T {
-        match &mut *self.0.borrow_mut() {
-            Some(active) => call(active),
-            None => panic!("called before `configure` succeeded"),
-        }
-    }
-}
-
 /// The generated bindings of the world `balancer-plugin`.
 #[doc(hidden)]
 pub mod bindings {
@@ -111,14 +54,18 @@ pub mod bindings {
 /// Makes a crate the plugin that picks by this [`Balancer`](crate::Balancer). Natively it does
 /// nothing, so that the crate can be tested and linked like any other.
 ///
+/// `export_balancer!(Mine, observer)` exports the type's [`Observer`](crate::Observer) as well; the
+/// plan says whether it wants outcomes and ticks.
+///
 /// A panic of the plugin is a line in the host's log, and then a trap.
 #[macro_export]
 macro_rules! export_balancer {
-    ($balancer:ty) => {
+    ($balancer:ty $(, $beside:ident)?) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            use $crate::balancer::{Slot, bindings};
-            use $crate::{Backend, Instance, Moment, Plan, Readiness, Verdict};
+            use $crate::balancer::bindings;
+            use $crate::slot::Slot;
+            use $crate::{Backend, Balancer, Instance, Moment, Plan, Readiness, Verdict};
 
             ::std::thread_local! {
                 static SLOT: Slot<$balancer> = const { Slot::new() };
@@ -129,23 +76,24 @@ macro_rules! export_balancer {
             impl bindings::exports::trimtab::plugin::balancer::Guest for Component {
                 fn configure(settings: String, instance: Instance) -> Result<Plan, String> {
                     $crate::panic::report();
-                    SLOT.with(|slot| slot.configure(&settings, &instance))
+                    SLOT.with(|slot| slot.start(<$balancer as Balancer>::configure(&settings, &instance)))
                 }
 
                 fn update(backends: Vec<Backend>) {
-                    SLOT.with(|slot| slot.update(backends));
+                    SLOT.with(|slot| slot.update(backends, Balancer::update));
                 }
 
                 fn adjust(weights: Vec<u32>, readiness: Vec<Readiness>) {
-                    SLOT.with(|slot| slot.adjust(&weights, &readiness));
+                    SLOT.with(|slot| slot.adjust(&weights, &readiness, Balancer::adjust));
                 }
 
                 fn pick(moment: Moment) -> Verdict {
-                    SLOT.with(|slot| slot.pick(moment))
+                    SLOT.with(|slot| slot.call(|balancer| balancer.pick(moment)))
                 }
             }
 
-    bindings::export_bindings!(Component with_types_in bindings);
+            bindings::export_bindings!(Component with_types_in bindings);
+            $($crate::export_beside!(SLOT, Component, $beside);)?
         };
     };
 }

@@ -1,12 +1,14 @@
 //! What a Trimtab plugin written in Rust links.
 //!
-//! A plugin implements a trait ([`Balancer`]) and names the type in an export macro
-//! ([`export_balancer!`]). What it may know beside its arguments are the facts of [`request`] and
-//! [`load`]; what it has to say goes to [`log`]. Natively the same code runs against the test kit in
-//! `testing`, so a plugin is tested with `cargo test` and no sandbox.
+//! A plugin implements a trait ([`Balancer`], [`Affinity`], [`Router`] or [`Shaper`], and [`Observer`]
+//! beside one of the first two) and names the type in an export macro (such as [`export_balancer!`]).
+//! What it may know beside its arguments are the facts of [`request`], [`response`], [`load`] and
+//! [`pools`]; what all workers are to know goes to [`table`], what it has to say to [`log`]. Natively the
+//! same code runs against the test kit in `testing`, so a plugin is tested with `cargo test` and no sandbox.
 //!
 //! It does not build components (that is `cargo plugins`). A plugin with settings takes the feature `json` and reads
-//! them by [`settings`]; without it no JSON parser is linked.
+//! them by [`settings`]; without it no JSON parser is linked. Building blocks for plugins that hash keys: [`walk`],
+//! [`bounded`], [`rendezvous`].
 //!
 //! ```
 //! use trimtab_sdk::{Backend, Balancer, Instance, Moment, Plan, Verdict, load, settings};
@@ -35,18 +37,38 @@
 //! trimtab_sdk::export_balancer!(Chance);
 //! ```
 
+pub mod affinity;
 pub mod balancer;
 #[doc(hidden)]
 pub mod bindings;
+pub mod bounded;
+pub mod draw;
+pub mod in_flight;
 pub mod load;
 pub mod log;
+pub mod observer;
 #[doc(hidden)]
 pub mod panic;
+pub mod pools;
+pub mod remembered;
+pub mod rendezvous;
 pub mod request;
+pub mod response;
+pub mod router;
 pub mod settings;
+pub mod shaper;
+#[doc(hidden)]
+pub mod slot;
+pub mod table;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod tiers;
 mod types;
+pub mod walk;
 
+pub use affinity::Affinity;
 pub use balancer::Balancer;
-pub use types::{Backend, Instance, Moment, Plan, Readiness, Verdict};
+pub use observer::Observer;
+pub use router::{Destination, Router};
+pub use shaper::Shaper;
+pub use types::{Backend, Instance, Moment, Outcome, OutcomeKind, Plan, Readiness, Verdict};

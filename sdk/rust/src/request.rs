@@ -85,3 +85,21 @@ pub fn key_bytes() -> Option<Vec<u8>> {
 pub fn tried(backend: u32) -> bool {
     source::tried(backend)
 }
+
+/// The value of this parameter of the path: `1` for `id` in `/cart;id=1/items`. As sent, without
+/// percent-decoding; compared with case.
+pub fn path_parameter(name: &str) -> Option<String> {
+    let path = path();
+    let parameters = path.split('/').flat_map(|segment| segment.split(';').skip(1));
+    value_of(parameters, name)
+}
+
+/// The first value of this name in the query: `1` for `id` in `?a=b&id=1`. As sent, without
+/// percent-decoding; compared with case.
+pub fn query_value(name: &str) -> Option<String> {
+    value_of(query().split('&'), name)
+}
+
+fn value_of<'a>(mut pairs: impl Iterator<Item = &'a str>, name: &str) -> Option<String> {
+    pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
+}

@@ -1,4 +1,7 @@
-//! Help with settings: [`none`] for plugins without any, [`parse`](self::parse) (feature `json`) for the others.
+//! Help with settings: [`none`] for plugins without any, `parse` (feature `json`) for the others.
+
+#[cfg(feature = "json")]
+use std::time::Duration;
 
 /// For plugins without settings: an error unless `settings` is an empty JSON object.
 ///
@@ -17,6 +20,12 @@ pub fn none(settings: &str) -> Result<(), String> {
     }
 }
 
+/// Whether this is a name that a header, a cookie or a method can have: a token of RFC 9110, section 5.6.2.
+pub fn is_token(name: &str) -> bool {
+    let of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(of_token)
+}
+
 /// The settings as a type of the plugin's own. Derive `serde::Deserialize` for it with
 /// `#[serde(deny_unknown_fields, default)]`, and check in `configure` what the types cannot say.
 ///
@@ -32,9 +41,63 @@ pub fn parse<T: serde::de::DeserializeOwned>(settings: &str) -> Result<T, String
     })
 }
 
+/// A length of time, for `#[serde(deserialize_with = "settings::duration")]`: a number of seconds, or
+/// text as everywhere in the configuration: `"500ms"`, `"90s"`, `"30m"`, `"1h"`, `"7d"`.
+///
+/// # Errors
+///
+/// When it is neither.
+#[cfg(feature = "json")]
+pub fn duration<'de, D: serde::Deserializer<'de>>(setting: D) -> Result<Duration, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged, expecting = "expected seconds or a duration such as \"30m\"")]
+    enum Spelling {
+        Seconds(u64),
+        Text(String),
+    }
+    let millis = match serde::Deserialize::deserialize(setting)? {
+        Spelling::Seconds(seconds) => seconds.checked_mul(1_000),
+        Spelling::Text(text) => millis(&text),
+    };
+    millis.map(Duration::from_millis).ok_or_else(|| serde::de::Error::custom("expected a duration such as \"30m\""))
+}
+
+#[cfg(feature = "json")]
+fn millis(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let millis = match unit.trim_start() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(millis)
+}
+
 #[cfg(test)]
 mod tests {
     use super::none;
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn durations_are_seconds_or_have_a_unit() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Settings {
+            #[serde(deserialize_with = "super::duration")]
+            ttl: std::time::Duration,
+        }
+        let parse = |text: &str| super::parse::<Settings>(&format!(r#"{{"ttl": {text}}}"#)).map(|s| s.ttl.as_millis());
+        assert_eq!(parse("90"), Ok(90_000));
+        assert_eq!(parse(r#""500ms""#), Ok(500));
+        assert_eq!(parse(r#""30m""#), Ok(1_800_000));
+        assert_eq!(parse(r#""7 d""#), Ok(604_800_000));
+        for wrong in [r#""""#, r#""m""#, r#""5""#, r#""5 weeks""#, "-1", "1.5", "true", r#""99999999999999999999d""#] {
+            let error = parse(wrong).expect_err(wrong);
+            assert!(error.contains("duration"), "{wrong}: {error}");
+        }
+    }
 
     #[cfg(feature = "json")]
     #[test]

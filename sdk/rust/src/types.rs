@@ -1,6 +1,8 @@
 //! The types of the contract, with what is convenient in Rust. Their meaning is documented in `wit/types.wit`.
 
-pub use crate::bindings::trimtab::plugin::types::{Backend, Instance, Moment, Plan, Readiness, Verdict};
+pub use crate::bindings::trimtab::plugin::types::{
+    Backend, Instance, Moment, Outcome, OutcomeKind, Plan, Readiness, Verdict,
+};
 
 impl Backend {
     /// Whether it may be picked for a new client: ready, and of a weight above 0.
