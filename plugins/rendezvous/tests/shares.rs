@@ -1,0 +1,116 @@
+//! The shares of `rendezvous`, natively: by weight, and moved by nothing but their own backend.
+
+use proptest::prelude::*;
+use rendezvous::Rendezvous;
+use trimtab_sdk::testing::spread::{counts, imbalance, moved};
+use trimtab_sdk::testing::{Keys, Load, backends, instance, set_load};
+use trimtab_sdk::{Backend, Balancer, Readiness, Verdict};
+
+/// `b0`, `b1`, … of equal weight.
+fn equal(count: u32) -> Vec<Backend> {
+    let ids: Vec<_> = (0..count).map(|n| format!("b{n}")).collect();
+    backends(&ids.iter().map(|id| (id.as_str(), 1)).collect::<Vec<_>>())
+}
+
+#[test]
+fn shares_are_those_of_the_weights() {
+    let rows = [("a", 1), ("b", 2), ("c", 7), ("d", 90), ("e", 0)];
+    let mut keys = Keys::<Rendezvous>::new("{}", backends(&rows));
+    let counts = counts(&keys.places(200_000));
+    for (id, weight) in rows {
+        let share = f64::from(weight) / 100.0;
+        let deviation = (200_000.0 * share * (1.0 - share)).sqrt();
+        let count = f64::from(counts.get(id).copied().unwrap_or(0));
+        assert!((count - 200_000.0 * share).abs() <= 4.0 * deviation, "{id}: {count} keys for a weight of {weight}");
+    }
+}
+
+#[test]
+fn equal_backends_are_even() {
+    for (count, most) in [(10, 1.02), (100, 1.10)] {
+        let found = imbalance(&Keys::<Rendezvous>::new("{}", equal(count)).places(200_000), count);
+        assert!(found < most, "{count} backends: {found}");
+    }
+}
+
+#[test]
+fn what_leaves_moves_its_own_share_alone() {
+    for count in [10, 100] {
+        let mut keys = Keys::<Rendezvous>::new("{}", equal(count));
+        let before = keys.places(50_000);
+        let mut table = equal(count);
+        let gone = table.remove(3).id;
+        table.reverse();
+        keys.update(table);
+        let after = keys.places(50_000);
+        for (before, after) in before.iter().zip(&after) {
+            assert!(before == after || before.as_deref() == Some(&gone), "{before:?} moved to {after:?}");
+        }
+        let share = moved(&before, &after) * f64::from(count);
+        assert!((0.8..1.2).contains(&share), "{count} backends: {share} of a backend's share moved");
+    }
+}
+
+#[test]
+fn a_retry_goes_to_the_second_and_without_a_key_it_passes() {
+    let mut keys = Keys::<Rendezvous>::new("{}", equal(3));
+    let first = keys.pick("key", &[]).expect("a backend");
+    let index: u32 = first[1..].parse().expect("a number");
+    let second = keys.pick("key", &[index]).expect("another");
+    keys.adjust(|table| table[index as usize].readiness = Readiness::Down);
+    assert_eq!(keys.pick("key", &[]), Some(second), "an outage asks the same order");
+    assert_eq!(keys.pick("key", &[0, 1, 2]), None);
+    assert_eq!(keys.without_key(), Verdict::Pass);
+    keys.update(Vec::new());
+    assert_eq!(keys.pick("key", &[]), None);
+}
+
+#[test]
+fn the_bound_moves_what_is_too_much() {
+    set_load(Load::default());
+    let mut keys = Keys::<Rendezvous>::new(r#"{"bounded_load": 1.25}"#, equal(10));
+    let mut held = vec![0u32; 10];
+    for _ in 0..1000 {
+        let index: usize = keys.pick("the same for all", &[]).expect("a backend")[1..].parse().expect("a number");
+        held[index] += 1;
+        let limit = (1.25 * f64::from(held.iter().sum::<u32>()) / 10.0).ceil();
+        assert!(f64::from(held[index]) <= limit, "{held:?}");
+        set_load(Load { in_flight: held.clone(), ..Load::default() });
+    }
+}
+
+#[test]
+fn settings_are_checked() {
+    let refused = |settings| Rendezvous::configure(settings, &instance(0, 1)).expect_err(settings);
+    assert!(refused(r#"{"bounded_load": 0.9}"#).contains("must be 1 or more"));
+    assert!(refused(r#"{"bound": 2}"#).contains("unknown field `bound`"));
+    assert!(Rendezvous::configure(r#"{"bounded_load": 2}"#, &instance(0, 1)).is_ok());
+}
+
+proptest! {
+    /// Whatever the table: a key has a backend if there is a candidate, an outage moves the keys of who
+    /// is out alone, and they come back.
+    #[test]
+    fn an_outage_moves_its_own_keys(
+        rows in proptest::collection::vec((0u32..4, any::<bool>()), 1..12),
+        out in any::<proptest::sample::Index>(),
+    ) {
+        let mut table = equal(rows.len() as u32);
+        for (backend, (weight, ready)) in table.iter_mut().zip(&rows) {
+            backend.weight = *weight;
+            backend.readiness = if *ready { Readiness::Ready } else { Readiness::Draining };
+        }
+        let candidates = table.iter().filter(|backend| backend.is_candidate()).count();
+        let out = out.index(rows.len());
+        let (id, readiness) = (table[out].id.clone(), table[out].readiness);
+        let mut keys = Keys::<Rendezvous>::new("{}", table);
+        let before = keys.places(300);
+        prop_assert!(before.iter().all(|place| place.is_some() == (candidates > 0)));
+        keys.adjust(|table| table[out].readiness = Readiness::Down);
+        for (before, after) in before.iter().zip(keys.places(300)) {
+            prop_assert!(*before == after || before.as_deref() == Some(&id));
+        }
+        keys.adjust(|table| table[out].readiness = readiness);
+        prop_assert_eq!(before, keys.places(300));
+    }
+}
