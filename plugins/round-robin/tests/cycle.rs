@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use round_robin::RoundRobin;
-use trimtab_sdk::testing::{Pool, instance};
+use trimtab_sdk::testing::{Pool, assert_answers, assert_large_tables, instance};
 use trimtab_sdk::{Balancer, Readiness};
 
 const ABC: [(&str, u32); 3] = [("a", 1), ("b", 1), ("c", 1)];
@@ -49,7 +49,42 @@ fn settings_are_refused() {
     assert!(error.contains("percent"), "{error}");
 }
 
+#[test]
+fn the_contract_is_kept() {
+    assert_answers::<RoundRobin>("{}");
+    assert_large_tables::<RoundRobin>("{}");
+}
+
 proptest! {
+    /// A change of the table loses no turn: whatever changes between picks, retries and picks without a candidate
+    /// among them, the nth pick is the nth of the cycle that holds then.
+    #[test]
+    fn a_change_loses_no_turn(
+        changes in proptest::collection::vec((proptest::sample::subsequence(&IDS[..], 0..=6), any::<bool>(), 0usize..8), 1..8),
+        workers in 1u32..4,
+    ) {
+        let mut pool = Pool::<RoundRobin>::with_workers(workers, "{}", &[]);
+        let mut turn = 0;
+        for (ids, by_update, picks) in changes {
+            if by_update {
+                let rows: Vec<_> = ids.iter().map(|id| (*id, 1)).collect();
+                pool.replace(&rows);
+            } else {
+                let rows: Vec<_> = IDS.iter().map(|id| (*id, 1)).collect();
+                pool.replace(&rows);
+                for id in IDS.iter().filter(|id| !ids.contains(id)) {
+                    pool.mark(id, Readiness::Down);
+                }
+            }
+            for _ in 0..picks {
+                let expected = (!ids.is_empty()).then(|| ids[turn % ids.len()].to_owned());
+                prop_assert_eq!(pool.pick(), expected);
+                turn += usize::from(!ids.is_empty());
+                ids.first().map(|id| pool.retry(&[id]));
+            }
+        }
+    }
+
     /// Whatever the table, a window as long as the cycle holds every candidate once and nobody else.
     #[test]
     fn every_window_holds_every_candidate_once(

@@ -48,12 +48,13 @@ fn smooth(candidates: &[(u32, u64)], period: u64) -> Vec<u32> {
 
 /// Candidate by candidate at equal distances, half a distance from the ends; ties in table order.
 fn spaced(candidates: &[(u32, u64)]) -> Vec<u32> {
-    let mut places: Vec<(u64, u32)> = Vec::new();
+    // A place is a fraction of 32 bits, before the index: plain integers sort in half the time of pairs.
+    let mut places: Vec<u64> = Vec::with_capacity(candidates.iter().map(|(_, weight)| *weight as usize).sum());
     for (index, weight) in candidates {
-        places.extend((0..*weight).map(|nth| (((2 * nth + 1) << 32) / (2 * weight), *index)));
+        places.extend((0..*weight).map(|nth| ((2 * nth + 1) << 32) / (2 * weight) << 32 | u64::from(*index)));
     }
     places.sort_unstable();
-    places.into_iter().map(|(_, index)| index).collect()
+    places.into_iter().map(|place| place as u32).collect()
 }
 
 fn gcd(a: u32, b: u32) -> u32 {

@@ -1,7 +1,7 @@
 //! The sequence of `weighted-round-robin`, natively: against nginx's algorithm, and through changes.
 
 use proptest::prelude::*;
-use trimtab_sdk::testing::{Pool, instance};
+use trimtab_sdk::testing::{Pool, assert_answers, assert_large_tables, instance};
 use trimtab_sdk::{Balancer, Readiness};
 use weighted_round_robin::{WeightedRoundRobin, sequence};
 
@@ -57,6 +57,12 @@ fn huge_weights_keep_their_shares_in_bounded_memory() {
         assert!((f64::from(*count) - expected).abs() <= 1.0, "{index}: {count} of {expected}");
         assert!(*count > 0);
     }
+}
+
+#[test]
+fn the_contract_is_kept() {
+    assert_answers::<WeightedRoundRobin>("{}");
+    assert_large_tables::<WeightedRoundRobin>("{}");
 }
 
 #[test]
