@@ -13,6 +13,7 @@
 pub mod load;
 pub mod report;
 mod schema;
+pub mod secret;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,15 @@ pub struct Server {
     pub hash_seed: u64,
     /// Size above which a component is refused, in bytes (default 32 MiB, 1 KiB to 1 GiB).
     pub max_component_size: usize,
+    /// `name` of this balancer among its fellows (default: the host's name). Shapers get it as `process` in their
+    /// settings.
+    pub name: Arc<str>,
+    /// `secret_file`: at least 16 bytes that fellow balancers share, see [`secret`]. None: a new secret per process,
+    /// with a warning where an affinity is used.
+    pub secret_file: Option<PathBuf>,
+    /// `max_instances`: sandboxes that may exist at a time, 1 to 8000 (none: as many as the configuration needs
+    /// three times over, 256 at least).
+    pub max_instances: Option<u32>,
 }
 
 /// `[admin]`
@@ -161,6 +171,8 @@ pub struct Access {
 /// `[[route]]`: all conditions must hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
+    /// `name`, unique (default: `route-N`, N its place in the file from 1).
+    pub name: Arc<str>,
     /// Only for this listener; none: for all.
     pub listener: Option<Arc<str>>,
     /// `host`
@@ -177,8 +189,19 @@ pub struct Route {
     pub access: Access,
     /// `max_body_size` in bytes, in place of the listener's.
     pub max_body_size: Option<u64>,
-    /// Where matching requests go.
+    /// Where matching requests go, unless the router says otherwise.
     pub pool: Arc<str>,
+    /// `router`; none (default): all go to `pool`.
+    pub router: Option<RouterUse>,
+}
+
+/// `router = { plugin = "split", pools = ["api", "api-next"], percent = 5 }`
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouterUse {
+    /// The plugin that picks a pool.
+    pub used: PluginUse,
+    /// `pools` between which it picks, in the order that it is told; at least one, no two the same.
+    pub pools: Vec<Arc<str>>,
 }
 
 /// `host`
@@ -202,8 +225,10 @@ pub enum PathPattern {
 /// `[pool.NAME]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pool {
-    /// The plugin that picks (default `round-robin`).
-    pub balancer: PluginUse,
+    /// `balancer`: the plugin that picks, or a list of them: a chain. Never empty (default `round-robin` alone).
+    pub balancer: Vec<PluginUse>,
+    /// `affinity`: the plugin that binds clients; none (default): clients are not bound.
+    pub affinity: Option<PluginUse>,
     /// In file order; may be empty (503). No two have the same id or address.
     pub backends: Vec<Backend>,
     /// `connect_timeout` (default 5 s).
@@ -221,6 +246,8 @@ pub struct Pool {
 }
 
 /// The use of a plugin: `"p2c"` or `{ plugin = "p2c", key = "path", choices = 3 }`.
+///
+/// `secret` and `process` are in no settings: the host sets them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PluginUse {
     /// Name in `[plugin]` or of a built-in.
@@ -255,6 +282,9 @@ pub struct Plugin {
     pub component: Option<PathBuf>,
     /// `settings`, as a JSON object (default: empty); dates and times are strings in it.
     pub settings: serde_json::Map<String, serde_json::Value>,
+    /// `response_headers`: names besides `set-cookie` that its `bind` may add, lower case (default: none).
+    /// None of them frames a message or is meant for one hop.
+    pub response_headers: Vec<Arc<str>>,
     /// Limits of an instance.
     pub limits: PluginLimits,
 }
@@ -270,6 +300,8 @@ pub struct PluginLimits {
     pub configure_deadline: Duration,
     /// `memory`: over all memories of an instance, in bytes (default 128 MiB, 64 KiB to 4 GiB).
     pub memory: usize,
+    /// `table`: shared memory of the plugin, for each pool, in bytes (default 16 MiB, 64 KiB to 1 GiB).
+    pub table: usize,
 }
 
 impl Default for PluginLimits {
@@ -279,6 +311,7 @@ impl Default for PluginLimits {
             update_deadline: Duration::from_millis(100),
             configure_deadline: Duration::from_secs(1),
             memory: 128 << 20,
+            table: 16 << 20,
         }
     }
 }

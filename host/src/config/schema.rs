@@ -36,7 +36,7 @@ pub(super) fn read(document: &DeTable<'_>, folder: &Path, built_ins: &[&str], si
     let mut root = Table::root(document, sink);
     let [server, admin, log] =
         ["server", "admin", "log"].map(|section| root.optional(section, |value| value.table(format!("`[{section}]`"))));
-    let server = process::server(server.unwrap_or_else(|| Table::empty(sink)));
+    let server = process::server(server.unwrap_or_else(|| Table::empty(sink)), folder);
     let admin = admin.map(|table| process::admin(table, folder));
     let log = process::log(log.unwrap_or_else(|| Table::empty(sink)), folder);
 
@@ -48,11 +48,12 @@ pub(super) fn read(document: &DeTable<'_>, folder: &Path, built_ins: &[&str], si
         .collect();
     let plugins = Plugins { names, configured: &configured };
 
+    let forgets = server.secret_file.is_none();
     let mut pool_names = Names::new("pool");
     let sections = named_tables(&mut root, "pool", &mut pool_names);
     let pools: BTreeMap<_, _> = sections
         .into_iter()
-        .filter_map(|section| Some((section.name, pool::pool(section.table, section.header, &plugins)?)))
+        .filter_map(|section| Some((section.name, pool::pool(section.table, section.header, &plugins, forgets)?)))
         .collect();
 
     let mut listener_names = Names::new("listener");
@@ -63,8 +64,13 @@ pub(super) fn read(document: &DeTable<'_>, folder: &Path, built_ins: &[&str], si
 
     let tables = listed_tables(&mut root, "route");
     let written = tables.len();
-    let routes: Vec<_> =
-        tables.into_iter().filter_map(|table| route::route(table, &pool_names, &listener_names)).collect();
+    let known = route::Known { plugins: &plugins, pools: &pool_names, listeners: &listener_names };
+    let mut route_names = Names::new("route");
+    let routes: Vec<_> = tables
+        .into_iter()
+        .zip(1..)
+        .filter_map(|(table, number)| route::route(table, number, &known, &mut route_names))
+        .collect();
     route::warn_of_repeats(&routes, sink);
     let routes: Vec<_> = routes.into_iter().map(|written| written.route).collect();
 

@@ -2,6 +2,7 @@
 
 mod example;
 mod mutation;
+mod plugins;
 mod rejected;
 mod values;
 
@@ -11,7 +12,7 @@ use super::load::{Loaded, parse};
 use super::report::Report;
 use super::{Config, Listener, Pool};
 
-const BUILT_INS: [&str; 3] = ["round-robin", "weighted-round-robin", "p2c"];
+const BUILT_INS: [&str; 6] = ["round-robin", "weighted-round-robin", "p2c", "zone", "cookie", "split"];
 
 fn read(text: &str) -> Result<Loaded, Report> {
     parse(text, "trimtab.toml", Path::new("/etc/trimtab"), &BUILT_INS)

@@ -16,13 +16,27 @@ use crate::config::{Address, Backend, Pool};
 
 /// What picks where nothing is configured.
 const DEFAULT_BALANCER: &str = "round-robin";
+/// What to do against bindings that end with the process.
+const SECRET: &str = "add `secret_file` to `[server]`: at least 16 random bytes, the same for fellow balancers";
 
-/// `[pool.NAME]`; `header` is where the name is written.
-pub(super) fn pool(mut table: Table<'_>, header: Range<usize>, plugins: &Plugins<'_>) -> Option<Pool> {
-    table.reserve(&["affinity", "health"]);
+/// `[pool.NAME]`; `header` is where the name is written. `forgets` says that the process has no `secret_file`.
+pub(super) fn pool(mut table: Table<'_>, header: Range<usize>, plugins: &Plugins<'_>, forgets: bool) -> Option<Pool> {
+    table.reserve(&["health"]);
     let balancer = match table.take("balancer") {
-        Some(value) => plugins.used(value),
-        None => plugins.default(DEFAULT_BALANCER, header.clone(), table.sink()),
+        Some(value) => plugins.chain(value),
+        None => plugins.default(DEFAULT_BALANCER, header.clone(), table.sink()).map(|used| vec![used]),
+    };
+    // Outer none: it has errors.
+    let affinity = match table.take("affinity") {
+        Some(value) => {
+            if forgets {
+                let finding =
+                    Finding::warning(value.span(), "without a secret, clients are bound until a restart only");
+                table.sink().push(finding.absence().help(SECRET));
+            }
+            plugins.used(value).map(Some)
+        }
+        None => Some(None),
     };
     let written = table.take("backends");
     let backends = written.and_then(|value| backends(value, &table));
@@ -38,7 +52,16 @@ pub(super) fn pool(mut table: Table<'_>, header: Range<usize>, plugins: &Plugins
     let retries = table.or("retries", 2, values::whole(0..=100));
     table.finish();
     let backends = if written.is_some() { backends? } else { Vec::new() };
-    Some(Pool { balancer: balancer?, backends, connect_timeout, response_timeout, idle_timeout, max_idle, retries })
+    Some(Pool {
+        balancer: balancer?,
+        affinity: affinity?,
+        backends,
+        connect_timeout,
+        response_timeout,
+        idle_timeout,
+        max_idle,
+        retries,
+    })
 }
 
 /// A backend, and where it says what must be unique.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -16,17 +17,26 @@ use crate::config::{AccessLog, Address, Admin, Log, LogFormat, Server};
 const ADMIN_PORT: u16 = 9901;
 
 /// `[server]`
-pub(super) fn server(mut table: Table<'_>) -> Server {
-    table.reserve(&["secret_file"]);
+pub(super) fn server(mut table: Table<'_>, folder: &Path) -> Server {
     let cores = available_parallelism().map_or(1, usize::from);
     let server = Server {
         workers: table.or("workers", cores, values::whole(1..=512)),
         drain_timeout: table.or("drain_timeout", Duration::from_secs(30), values::duration(values::WAIT)),
         hash_seed: table.or("hash_seed", 0, values::whole(0..=u64::MAX)),
         max_component_size: table.or("max_component_size", 32 << 20, values::memory_size(1 << 10..=1 << 30)),
+        name: table.optional("name", values::name).unwrap_or_else(host_name),
+        secret_file: table.optional("secret_file", |value| path(value, folder)),
+        max_instances: table.optional("max_instances", values::whole(1..=8000)),
     };
     table.finish();
     server
+}
+
+/// The name of this machine, so far as it can be a name here.
+fn host_name() -> Arc<str> {
+    let system = rustix::system::uname();
+    let name = system.nodename().to_str().unwrap_or_default();
+    values::name_problem(name).map_or(name, |_| "localhost").into()
 }
 
 /// `[admin]`

@@ -4,9 +4,10 @@ use std::net::Ipv6Addr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use http::{HeaderName, Method};
+use http::Method;
 
 use super::names::Names;
+use super::plugin::Plugins;
 use super::table::Table;
 use super::value::Value;
 use super::{address, values};
@@ -19,24 +20,45 @@ pub(super) struct Written {
     header: Range<usize>,
 }
 
-/// `[[route]]`
-pub(super) fn route(mut table: Table<'_>, pools: &Names, listeners: &Names) -> Option<Written> {
-    table.reserve(&["router"]);
+/// What routes may name.
+pub(super) struct Known<'a> {
+    pub(super) plugins: &'a Plugins<'a>,
+    pub(super) pools: &'a Names,
+    pub(super) listeners: &'a Names,
+}
+
+/// `[[route]]`, the `number`th of the file. Its name is declared even when something else is wrong with it.
+pub(super) fn route(mut table: Table<'_>, number: usize, known: &Known<'_>, routes: &mut Names) -> Option<Written> {
+    let Known { plugins, pools, listeners } = known;
     let header = table.span();
+    let name = match table.take("name") {
+        Some(value) => {
+            value.string("a name in quotes", "api").map(|text| routes.declare(text, value.span(), value.sink()))
+        }
+        None => Some(routes.declare(&format!("route-{number}"), header.clone(), table.sink())),
+    };
     let pool = table.required("pool", "pool = \"NAME\"", |value| pools.resolve(value));
+    // Outer none: it has errors.
+    let router = match table.take("router") {
+        Some(value) => plugins.router(value, pools).map(Some),
+        None => Some(None),
+    };
     let route = Route {
+        name: name.clone().unwrap_or_else(|| "".into()),
         listener: table.optional("listener", |value| listeners.resolve(value)),
         host: table.optional("host", host),
         path: path(&mut table),
         methods: table.or("methods", Vec::new(), methods),
         query: table.optional("query", |value| values::texts(value, query_name)).unwrap_or_default(),
-        headers: table.optional("headers", |value| values::texts(value, header_name)).unwrap_or_default(),
+        headers: table.optional("headers", |value| values::texts(value, values::header_name)).unwrap_or_default(),
         access: address::access(&mut table),
         max_body_size: table.optional("max_body_size", values::size(0..=u64::MAX)),
         pool: pool.clone().unwrap_or_else(|| "".into()),
+        router: None,
     };
     table.finish();
-    pool.map(|_| Written { route, header })
+    let (_, _, router) = (name?, pool?, router?);
+    Some(Written { route: Route { router, ..route }, header })
 }
 
 /// `api.example.com`, or `*.example.com`; lower case, without port.
@@ -116,16 +138,6 @@ fn query_name(name: &str, value: Value<'_>) -> Option<Arc<str>> {
     match name.contains(['&', '=', '#']) || name.is_empty() {
         false => Some(name.into()),
         true => value.reject(format_args!("no name in a query can be \"{name}\"")),
-    }
-}
-
-fn header_name(name: &str, value: Value<'_>) -> Option<Arc<str>> {
-    match HeaderName::from_bytes(name.as_bytes()) {
-        Ok(name) => Some(name.as_str().into()),
-        Err(_) => value.reject_with(
-            format_args!("\"{name}\" is no name of a header"),
-            "write letters, digits and `-`, such as `x-canary`",
-        ),
     }
 }
 

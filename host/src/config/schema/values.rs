@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use serde_json::{Map, Number};
 use toml::de::DeValue;
 
@@ -163,12 +164,18 @@ pub(super) fn texts<T>(value: Value<'_>, check: impl Fn(&str, Value<'_>) -> Opti
     pairs.collect::<Vec<_>>().into_iter().collect()
 }
 
-/// A table as a JSON object: the settings of a plugin.
-pub(super) fn settings(value: Value<'_>) -> Option<Map<String, serde_json::Value>> {
-    object(value.table(format!("`{} = {{ … }}`", value.key()))?)
+/// The name of a header, lower case.
+pub(super) fn header_name(name: &str, value: Value<'_>) -> Option<Arc<str>> {
+    match HeaderName::from_bytes(name.as_bytes()) {
+        Ok(name) => Some(name.as_str().into()),
+        Err(_) => value.reject_with(
+            format_args!("\"{name}\" is no name of a header"),
+            "write letters, digits and `-`, such as `x-canary`",
+        ),
+    }
 }
 
-/// What is left of a table, as a JSON object.
+/// What is left of a table, as a JSON object: the settings of a plugin.
 pub(super) fn object(table: Table<'_>) -> Option<Map<String, serde_json::Value>> {
     let members = table.rest().map(|(name, value)| Some((name.to_owned(), json(value)?)));
     members.collect::<Vec<_>>().into_iter().collect()

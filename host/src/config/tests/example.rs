@@ -17,6 +17,10 @@ fn settings(value: serde_json::Value) -> serde_json::Map<String, serde_json::Val
     value.as_object().expect("object").clone()
 }
 
+fn plugin(name: &str, said: serde_json::Value) -> PluginUse {
+    PluginUse { plugin: name.into(), keys: vec![], settings: settings(said) }
+}
+
 fn example(text: &str) -> Config {
     let loaded = parse(text, "examples/trimtab.toml", Path::new("/etc"), &BUILT_INS);
     let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
@@ -27,7 +31,18 @@ fn example(text: &str) -> Config {
 #[test]
 fn the_example_says_what_it_says() {
     let config = example(EXAMPLE);
-    assert_eq!(config.server.workers, 2);
+    assert_eq!(
+        config.server,
+        Server {
+            workers: 2,
+            drain_timeout: Duration::from_secs(30),
+            hash_seed: 0,
+            max_component_size: 32 << 20,
+            name: "edge-1".into(),
+            secret_file: Some("/etc/secrets/shared".into()),
+            max_instances: Some(512),
+        }
+    );
     assert_eq!(
         config.admin,
         Some(Admin {
@@ -49,6 +64,7 @@ fn the_example_says_what_it_says() {
         }]
     );
     let first = Route {
+        name: "api".into(),
         listener: Some("web".into()),
         host: Some(HostPattern::Exact("api.example.com".into())),
         path: PathPattern::Prefix("/".into()),
@@ -58,14 +74,20 @@ fn the_example_says_what_it_says() {
         access: Access::default(),
         max_body_size: Some(65536),
         pool: "api".into(),
+        router: Some(RouterUse {
+            used: plugin("split", json!({ "percent": 5 })),
+            pools: vec!["api".into(), "web".into()],
+        }),
     };
     let second = Route {
+        name: "route-2".into(),
         listener: None,
         host: None,
         path: PathPattern::Exact("/version".into()),
         query: vec![],
         headers: vec![],
         max_body_size: None,
+        router: None,
         ..first.clone()
     };
     assert_eq!(config.routes, [first, second]);
@@ -79,14 +101,12 @@ fn the_example_says_what_it_says() {
     };
     let api = &config.pools["api"];
     assert_eq!(api.backends, [blue]);
-    assert_eq!(
-        api.balancer,
-        PluginUse {
-            plugin: "mine".into(),
-            keys: vec![Key::Header("x-user".into()), Key::ClientAddress],
-            settings: settings(json!({ "percent": 10 })),
-        }
-    );
+    let mine = PluginUse {
+        keys: vec![Key::Header("x-user".into()), Key::ClientAddress],
+        ..plugin("mine", json!({ "percent": 10 }))
+    };
+    assert_eq!(api.balancer, [plugin("zone", json!({})), mine]);
+    assert_eq!(config.pools["web"].affinity, Some(plugin("cookie", json!({ "name": "trimtab" }))));
     let addresses: Vec<&Address> = config.pools["web"].backends.iter().map(|backend| &backend.address).collect();
     assert_eq!(
         addresses,
@@ -102,6 +122,7 @@ fn the_example_says_what_it_says() {
         Plugin {
             component: Some("/etc/plugins/mine.wasm".into()),
             settings: settings(json!({ "percent": 5 })),
+            response_headers: vec!["x-served-by".into()],
             limits: PluginLimits::default(),
         }
     );
@@ -154,6 +175,9 @@ fn defaults_are_as_documented() {
     assert_eq!(config.server.workers, std::thread::available_parallelism().expect("cores").get());
     assert_eq!(config.server.drain_timeout, Duration::from_secs(30));
     assert_eq!((config.server.hash_seed, config.server.max_component_size), (0, 32 << 20));
+    assert_eq!((config.server.secret_file, config.server.max_instances), (None, None));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    assert!(host.is_ok_and(|host| host.trim_end() == &*config.server.name), "{}", config.server.name);
     assert_eq!(config.admin, None);
     assert_eq!(config.log, Log { format: LogFormat::Auto, level: "info".into(), access: None });
     assert!(config.routes.is_empty() && config.plugins.is_empty());
@@ -176,7 +200,7 @@ fn defaults_are_as_documented() {
     );
 
     let pool = pool("");
-    assert_eq!(pool.balancer, PluginUse { plugin: "round-robin".into(), keys: vec![], settings: Default::default() });
+    assert_eq!((pool.balancer, pool.affinity), (vec![plugin("round-robin", json!({}))], None));
     assert_eq!(
         (pool.connect_timeout, pool.response_timeout, pool.idle_timeout),
         (seconds(5), seconds(60), seconds(60))
@@ -188,6 +212,7 @@ fn defaults_are_as_documented() {
     let limits = PluginLimits::default();
     assert_eq!((limits.deadline, limits.update_deadline), (Duration::from_millis(5), Duration::from_millis(100)));
     assert_eq!((limits.configure_deadline, limits.memory), (seconds(1), 128 * 1024 * 1024));
+    assert_eq!(limits.table, 16 * 1024 * 1024);
 }
 
 #[test]

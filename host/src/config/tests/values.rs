@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
-use super::{config, lines, listener, minimal, pool, report};
+use super::{config, lines, listener, minimal, report};
 use crate::config::{AccessLog, Address, HostPattern, PathPattern, Route};
-use crate::decide::Key;
 
 /// The help for a line in the listener of a minimal configuration.
 #[track_caller]
@@ -230,28 +227,20 @@ fn conditions() {
 }
 
 #[test]
-fn plugins_and_settings() {
-    let text = "[plugin.mine]\ncomponent = \"/m.wasm\"\nsettings = { a = 1, b = { c = [1.5, true, 1979-05-27] } }";
-    let pool = pool(&format!("balancer = {{ plugin = \"mine\", key = \"path\", a = \"x\", d = 0xff }}\n{text}"));
-    assert_eq!(pool.balancer.keys, [Key::Path]);
-    let expected = json!({ "a": "x", "b": { "c": [1.5, true, "1979-05-27"] }, "d": 255 });
-    assert_eq!(serde_json::Value::Object(pool.balancer.settings), expected);
-
-    let said = |balancer: &str| lines(&report(&minimal("", &format!("balancer = {balancer}")))).join("\n");
-    let infinite = "7:42 `x` cannot be inf: settings are handed over as JSON | write a finite number, or a string";
-    assert_eq!(said("{ plugin = \"round-robin\", x = inf }"), infinite);
-    assert!(said("{ plugin = \"p2c\", key = \"paths\" }").contains("`paths` is no key: use client-address"));
-    assert!(said("{ plugin = \"p2c\", key = [] }").contains("`key` names no key"));
-    assert!(said("[\"p2c\"]").contains("a list for `balancer` is not available in this version"));
-    assert_eq!(said("{ plugn = \"p2c\" }"), "7:12 `balancer` has no `plugin` | add `plugin = \"round-robin\"`");
-}
-
-#[test]
 fn the_process() {
     let log = |text: &str| config(&format!("{}[log]\n{text}", minimal("", ""))).log;
     assert_eq!(log("level = \"warn,trimtab::proxy=debug\"").level, "warn,trimtab::proxy=debug");
     assert_eq!(log("access = \"./a.log\"").access, Some(AccessLog::File("/etc/trimtab/./a.log".into())));
+    let server = |text: &str| config(&format!("{}[server]\n{text}", minimal("", ""))).server;
+    assert_eq!(&*server("name = \"edge-1\"").name, "edge-1");
+    assert_eq!(server("secret_file = \"s\"").secret_file, Some("/etc/trimtab/s".into()));
+    assert_eq!(server("max_instances = 8000").max_instances, Some(8000));
     let said = |text: &str| lines(&report(&format!("{}{text}", minimal("", "")))).join("\n");
+    assert_eq!(said("[server]\nname = \"a b\""), "9:8 `name` must not hold spaces or control characters");
+    assert_eq!(
+        said("[server]\nmax_instances = 0"),
+        "9:17 `max_instances` must be a whole number from 1 to 8000, not 0"
+    );
     assert_eq!(said("[log]\nlevel = \"inof\""), "9:9 `level`: \"inof\" is no level | did you mean `info`?");
     assert_eq!(
         said("[log]\naccess = \"stdot\""),
