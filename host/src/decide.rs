@@ -9,14 +9,16 @@ pub mod fallback;
 pub mod key;
 pub mod load;
 pub mod outcome;
+pub mod table;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use facts::Facts;
+pub use facts::{Facts, Head};
 pub use key::Key;
 pub use load::{BackendLoad, PoolLoad};
 pub use outcome::{Outcome, OutcomeKind};
+pub use table::{LocalTable, Table};
 
 /// What every decision gets: the WIT's `moment`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,27 +83,93 @@ pub struct Row {
     pub load: Arc<BackendLoad>,
 }
 
-/// Picks a backend. One instance per worker and pool.
-///
-/// After any error the implementation must not be used again; its owner replaces it.
-pub trait Balancer {
+/// Where a router sends a request: the WIT's `destination`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// Position in the list of pools that it was given.
+    Pool(u32),
+    /// No opinion.
+    Pass,
+    /// Answer the client with this status.
+    Refuse(u16),
+}
+
+/// A plugin that decides by a key. Whatever it answers: after any error it must not be used again, and its
+/// owner replaces it. Facts are lent for the call, and always come back.
+pub trait Keyed {
+    /// Where the key of a decision comes from, in order.
+    fn keys(&self) -> &[Key];
+}
+
+/// A plugin that decides by a table of backends. One instance per worker and pool.
+pub trait Tabled: Keyed {
     /// Replaces the table. Answers from now on are positions in `rows`.
     ///
     /// # Errors
     /// The fault of the plugin.
     fn update(&mut self, rows: &[Row]) -> Result<(), Fault>;
 
-    /// Changes weights and readiness of the rows last given, in their order.
+    /// Tells weights and readiness of `rows`, which are those last given otherwise.
     ///
     /// # Errors
     /// The fault of the plugin.
-    fn adjust(&mut self, weights: &[u32], readiness: &[Readiness]) -> Result<(), Fault>;
+    fn adjust(&mut self, rows: &[Row]) -> Result<(), Fault>;
+}
 
-    /// Picks for `facts`, which are lent for the call and always come back.
+/// Picks a backend.
+pub trait Balancer: Tabled {
+    /// Picks for `facts`.
     fn pick(&mut self, moment: Moment, facts: Box<Facts>) -> (Box<Facts>, Result<Verdict, Fault>);
+}
 
-    /// Where the key of a decision comes from, in order.
-    fn keys(&self) -> &[Key];
+/// Finds the backend that a client is bound to, and binds it.
+pub trait Affinity: Tabled {
+    /// Finds for `facts`; a pass: not bound.
+    fn find(&mut self, moment: Moment, facts: Box<Facts>) -> (Box<Facts>, Result<Verdict, Fault>);
+
+    /// Binds the client to `backend`, which answered with this head; `found` is what `find` answered. Answers
+    /// headers to add to the response.
+    fn bind(
+        &mut self,
+        moment: Moment,
+        facts: Box<Facts>,
+        head: Box<Head>,
+        backend: u32,
+        found: Option<u32>,
+    ) -> (Box<Facts>, Box<Head>, Result<Vec<(String, String)>, Fault>);
+}
+
+/// Picks a pool. One instance per worker and route.
+pub trait Router: Keyed {
+    /// Picks for `facts`.
+    fn route(&mut self, moment: Moment, facts: Box<Facts>) -> (Box<Facts>, Result<Destination, Fault>);
+}
+
+/// Weighs backends for the balancers behind it in a chain. One instance per pool.
+pub trait Shaper {
+    /// One weight for each row.
+    ///
+    /// # Errors
+    /// The fault of the plugin.
+    fn shape(&mut self, rows: &[Row]) -> Result<Vec<u32>, Fault>;
+}
+
+/// Learns from what happened.
+pub trait Observer {
+    /// Whether it wants outcomes.
+    fn observes(&self) -> bool;
+
+    /// Tells of attempts that ended, oldest first, at most [`BATCH`](outcome::BATCH) of them.
+    ///
+    /// # Errors
+    /// The fault of the plugin.
+    fn observe(&mut self, outcomes: &[Outcome], now_us: u64) -> Result<(), Fault>;
+
+    /// Lets time pass, if it wants ticks and one is due.
+    ///
+    /// # Errors
+    /// The fault of the plugin.
+    fn tick(&mut self, now_us: u64) -> Result<(), Fault>;
 }
 
 /// Why a decision could not be had from its plugin.
@@ -114,6 +182,13 @@ pub struct Fault {
     pub message: String,
 }
 
+impl Fault {
+    /// An answer that is not allowed.
+    pub fn invalid(message: String) -> Self {
+        Self { kind: FaultKind::Invalid, message }
+    }
+}
+
 /// The kinds of fault, as counted in metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FaultKind {
@@ -123,7 +198,8 @@ pub enum FaultKind {
     Deadline,
     /// It asked for more memory than its limit.
     Memory,
-    /// Its answer is not allowed: out of range, not ready, tried, a refusal outside 400 to 599.
+    /// Its answer is not allowed: out of range, not ready, tried, a refusal outside 400 to 599, a header that
+    /// would break the response.
     Invalid,
     /// The host panicked on its behalf.
     Panic,
@@ -151,23 +227,44 @@ impl fmt::Display for FaultKind {
     }
 }
 
-/// Whether `verdict` may be acted on, for a table of these readinesses.
+/// Whether the answer to a `pick` may be acted on, for a table of these readinesses.
 ///
 /// # Errors
 /// A fault of kind [`FaultKind::Invalid`] that says what is wrong.
 pub fn check(verdict: Verdict, readiness: &[Readiness], tried: &[u32]) -> Result<(), Fault> {
-    let invalid = |message: String| Err(Fault { kind: FaultKind::Invalid, message });
+    check_with(verdict, readiness, tried, false)
+}
+
+/// As [`check`], for the answer to a `find`: a client that is bound to a draining backend stays there.
+///
+/// # Errors
+/// As there.
+pub fn check_found(verdict: Verdict, readiness: &[Readiness], tried: &[u32]) -> Result<(), Fault> {
+    check_with(verdict, readiness, tried, true)
+}
+
+/// Whether a refusal is one, for an answer of any kind.
+///
+/// # Errors
+/// As of [`check`].
+pub fn check_refusal(status: u16) -> Result<(), Fault> {
+    match status {
+        400..=599 => Ok(()),
+        _ => Err(Fault::invalid(format!("refuses with {status}, which is not within 400 to 599"))),
+    }
+}
+
+fn check_with(verdict: Verdict, readiness: &[Readiness], tried: &[u32], bound: bool) -> Result<(), Fault> {
+    let invalid = |message: String| Err(Fault::invalid(message));
     match verdict {
         Verdict::Pass => Ok(()),
-        Verdict::Refuse(400..=599) => Ok(()),
-        Verdict::Refuse(status) => invalid(format!("refuses with {status}, which is not within 400 to 599")),
+        Verdict::Refuse(status) => check_refusal(status),
         Verdict::Backend(index) => match readiness.get(index as usize) {
             None => invalid(format!("answered backend {index} of a table of {}", readiness.len())),
-            Some(Readiness::Ready) if tried.contains(&index) => {
-                invalid(format!("answered backend {index}, which was tried already"))
-            }
-            Some(Readiness::Ready) => Ok(()),
-            Some(other) => invalid(format!("answered backend {index}, which is {}", other.as_str())),
+            Some(Readiness::Down) => invalid(format!("answered backend {index}, which is down")),
+            Some(Readiness::Draining) if !bound => invalid(format!("answered backend {index}, which is draining")),
+            Some(_) if tried.contains(&index) => invalid(format!("answered backend {index}, which was tried already")),
+            Some(_) => Ok(()),
         },
     }
 }
@@ -194,6 +291,12 @@ mod tests {
         ] {
             let fault = check(verdict, &table, tried).expect_err("must be refused");
             assert_eq!(fault.kind, FaultKind::Invalid, "{verdict:?}");
+        }
+        assert!(check_found(Verdict::Backend(2), &table, &[]).is_ok(), "who is bound stays while it drains");
+        for (verdict, tried) in
+            [(Verdict::Backend(1), &[][..]), (Verdict::Backend(2), &[2]), (Verdict::Refuse(99), &[])]
+        {
+            check_found(verdict, &table, tried).expect_err("must be refused");
         }
     }
 }

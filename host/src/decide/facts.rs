@@ -31,6 +31,26 @@ pub struct Facts {
     pub tried: SmallVec<[u32; 4]>,
 }
 
+/// The head of the response that a client is about to get: what the WIT's `response` shows.
+#[derive(Debug, Default)]
+pub struct Head {
+    /// Such as 200; 0 for TCP and UDP.
+    pub status: u16,
+    /// As received.
+    pub headers: HeaderMap,
+}
+
+impl Head {
+    /// The value of this cookie, if the response sets it; the last, if it does so more than once (RFC 6265 §5.3).
+    pub fn set_cookie(&self, name: &str) -> Option<&[u8]> {
+        self.headers.get_all(header::SET_COOKIE).iter().rev().find_map(|value| {
+            let pair = value.as_bytes().split(|b| *b == b';').next()?;
+            let (key, value) = cookie_pair(pair)?;
+            (key == name.as_bytes()).then_some(value)
+        })
+    }
+}
+
 impl Facts {
     /// The host asked for, lower case, without port and trailing dot; empty where there is none.
     pub fn host(&self) -> Cow<'_, str> {
@@ -72,16 +92,25 @@ impl Facts {
     pub fn cookie(&self, name: &str) -> Option<&[u8]> {
         self.headers.get_all(header::COOKIE).iter().find_map(|value| {
             value.as_bytes().split(|b| *b == b';').find_map(|pair| {
-                let pair = pair.trim_ascii();
-                let split = pair.iter().position(|b| *b == b'=')?;
-                let (key, value) = (pair[..split].trim_ascii_end(), pair[split + 1..].trim_ascii_start());
-                (key == name.as_bytes()).then_some(match value {
-                    [b'"', inner @ .., b'"'] => inner,
-                    plain => plain,
-                })
+                let (key, value) = cookie_pair(pair)?;
+                (key == name.as_bytes()).then_some(value)
             })
         })
     }
+}
+
+/// Name and value, trimmed, the value without quotes.
+fn cookie_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let pair = pair.trim_ascii();
+    let split = pair.iter().position(|b| *b == b'=')?;
+    let (key, value) = (pair[..split].trim_ascii_end(), pair[split + 1..].trim_ascii_start());
+    Some((
+        key,
+        match value {
+            [b'"', inner @ .., b'"'] => inner,
+            plain => plain,
+        },
+    ))
 }
 
 #[cfg(test)]
@@ -112,6 +141,16 @@ mod tests {
         assert_eq!(facts.cookie("sid"), Some(&b"x=y"[..]));
         assert_eq!(facts.cookie("b"), None);
         assert_eq!(facts.cookie("c"), Some(&b"3"[..]));
+    }
+
+    #[test]
+    fn cookies_that_a_response_sets_are_found() {
+        let mut head = Head::default();
+        for value in ["sid=old; Path=/", "other=1; sid=no", "sid = \"new\"; HttpOnly"] {
+            head.headers.append(header::SET_COOKIE, HeaderValue::from_static(value));
+        }
+        assert_eq!(head.set_cookie("sid"), Some(&b"new"[..]), "the last one holds");
+        assert_eq!(head.set_cookie("Path"), None);
     }
 
     #[test]

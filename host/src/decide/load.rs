@@ -89,15 +89,56 @@ fn unpack(packed: u64) -> (u32, u32) {
 }
 
 /// What the workers know together about one pool. Lives as long as the pool's name, over snapshots and swaps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PoolLoad {
     turn: CachePadded<AtomicU64>,
+    ready: AtomicU32,
+    /// By worker. Each is written by its own worker alone.
+    in_flight: Box<[CachePadded<AtomicU32>]>,
 }
 
 impl PoolLoad {
+    /// For this many workers.
+    pub fn new(workers: usize) -> Self {
+        let in_flight = (0..workers).map(|_| CachePadded::default()).collect();
+        Self { turn: CachePadded::default(), ready: AtomicU32::new(0), in_flight }
+    }
+
     /// Takes the next turn, from 0.
     pub fn turn(&self) -> u64 {
         self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A request (connection, flow) begins at one of the pool's backends. Only `worker` itself may say so.
+    pub fn begin(&self, worker: usize) {
+        self.add(worker, 1);
+    }
+
+    /// It ended.
+    pub fn end(&self, worker: usize) {
+        self.add(worker, 1u32.wrapping_neg());
+    }
+
+    fn add(&self, worker: usize, by: u32) {
+        if let Some(cell) = self.in_flight.get(worker) {
+            // One writer: no read-modify-write is needed.
+            cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+        }
+    }
+
+    /// Begun and not ended, over all workers. Costs the same for any number of backends.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.iter().map(|cell| cell.load(Ordering::Relaxed)).fold(0, u32::saturating_add)
+    }
+
+    /// Says how many backends are ready.
+    pub fn set_ready(&self, ready: usize) {
+        self.ready.store(u32::try_from(ready).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Backends that are ready.
+    pub fn ready(&self) -> u32 {
+        self.ready.load(Ordering::Relaxed)
     }
 }
 
@@ -118,6 +159,18 @@ mod tests {
         let after = load.latency_us().expect("measured");
         let expected = 1_000.0 + 49_000.0 * (-1.0f64).exp();
         assert!((f64::from(after) - expected).abs() < 20.0, "{after} after one time constant, not {expected}");
+    }
+
+    #[test]
+    fn a_pool_counts_over_workers() {
+        let pool = PoolLoad::new(2);
+        pool.begin(0);
+        pool.begin(1);
+        pool.begin(1);
+        pool.end(0);
+        assert_eq!(pool.in_flight(), 2);
+        pool.begin(7);
+        assert_eq!(pool.in_flight(), 2, "there is no such worker");
     }
 
     #[test]
