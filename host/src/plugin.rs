@@ -1,7 +1,7 @@
 //! Plugins: components that decide, behind the traits of [`crate::decide`].
 //!
 //! The only place that knows wasmtime. A [`Registry`] turns bytes into a [`Definition`] and a
-//! [`Definition`] into [`Instance`]s, both on builder threads; a worker owns its instances and calls
+//! [`Definition`] into instances, both on builder threads; a worker owns its instances and calls
 //! them directly. This module does not know pools, snapshots or HTTP, nor when a plugin is replaced.
 
 mod budget;
@@ -13,6 +13,7 @@ mod engine;
 mod fault;
 #[cfg(test)]
 mod fixtures;
+mod guarded;
 mod instance;
 mod registry;
 mod sandbox;
@@ -23,6 +24,8 @@ mod voice;
 pub use built_in::NAMES as BUILT_IN;
 pub use component::{LoadError, LoadReason};
 pub use definition::{Definition, Source};
-pub use instance::{BuildError, BuildReason, Instance, Seat};
+pub use instance::{
+    AffinityInstance, BalancerInstance, BuildError, BuildReason, Built, Cost, RouterInstance, Seat, ShaperInstance,
+};
 pub use registry::{Registry, RegistryOptions};
 pub use ticker::Activity;

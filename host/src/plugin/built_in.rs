@@ -2,16 +2,43 @@
 //!
 //! They are loaded like any other component; nothing but the lookup by name sets them apart.
 
-/// Their names.
-pub const NAMES: &[&str] = &["round-robin", "weighted-round-robin"];
+macro_rules! built_in {
+    ($($name:literal)*) => {
+        /// Their names.
+        pub const NAMES: &[&str] = &[$($name),*];
 
-/// The component of this name.
-pub(super) fn component(name: &str) -> Option<&'static [u8]> {
-    match name {
-        "round-robin" => Some(include_bytes!("../../../plugins/dist/round-robin.wasm")),
-        "weighted-round-robin" => Some(include_bytes!("../../../plugins/dist/weighted-round-robin.wasm")),
-        _ => None,
-    }
+        /// The component of this name.
+        pub(super) fn component(name: &str) -> Option<&'static [u8]> {
+            match name {
+                $($name => Some(include_bytes!(concat!("../../../plugins/dist/", $name, ".wasm"))),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+built_in! {
+    "app-cookie"
+    "client-address"
+    "cookie"
+    "first"
+    "header"
+    "header-router"
+    "ip-hash"
+    "least-connections"
+    "maglev"
+    "p2c"
+    "peak-ewma"
+    "priority"
+    "random"
+    "rendezvous"
+    "ring-hash"
+    "round-robin"
+    "route"
+    "split"
+    "subset"
+    "weighted-round-robin"
+    "zone"
 }
 
 #[cfg(test)]

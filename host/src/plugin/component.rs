@@ -57,7 +57,7 @@ pub enum LoadReason {
     #[error("does not compile: {0}")]
     Compile(String),
     /// It imports what is not offered.
-    #[error("imports {imports}, which this host does not offer to a balancer (it offers {offered})")]
+    #[error("imports {imports}, which this host does not offer (it offers {offered})")]
     Import {
         /// Names of the imports.
         imports: String,
@@ -67,19 +67,23 @@ pub enum LoadReason {
     /// An offered import is used in a way that is not offered.
     #[error("does not fit this host: {0}")]
     Mismatch(String),
-    /// It exports no balancer.
-    #[error("does not export `{wanted}`; it exports {exports}", wanted = v0_1::BALANCER)]
-    NoBalancer {
+    /// It exports no decision.
+    #[error("exports none of {wanted}; it exports {exports}")]
+    NoDecision {
+        /// What makes a component a plugin.
+        wanted: String,
         /// What it exports instead.
         exports: String,
     },
-    /// It exports a balancer of another version.
-    #[error("exports `{found}`, but this host speaks `{wanted}`", wanted = v0_1::BALANCER)]
+    /// It exports a decision of another version.
+    #[error("exports `{found}`, but this host speaks {wanted}")]
     OtherVersion {
         /// The export.
         found: String,
+        /// What is spoken.
+        wanted: String,
     },
-    /// Its balancer is not of the WIT's types.
+    /// Its exports are not of the WIT's types.
     #[error("{0}")]
     Exports(String),
     /// The first instance of it trapped, looped or took too much memory.
@@ -108,9 +112,9 @@ pub(super) fn compile(engine: &Engine, linker: &Linker<Sandbox>, bytes: &[u8]) -
     }
     let component = Component::from_binary(engine, bytes).map_err(|error| LoadReason::Compile(format!("{error:#}")))?;
     check_imports(engine, &component)?;
-    check_exports(engine, &component)?;
+    let roles = roles(engine, &component)?;
     let pre = linker.instantiate_pre(&component).map_err(|error| LoadReason::Mismatch(format!("{error:#}")))?;
-    Ok(Compiled { digest: digest(bytes), size: bytes.len(), pre })
+    Ok(Compiled { digest: digest(bytes), size: bytes.len(), roles, pre })
 }
 
 fn check_imports(engine: &Engine, component: &Component) -> Result<(), LoadReason> {
@@ -128,17 +132,22 @@ fn check_imports(engine: &Engine, component: &Component) -> Result<(), LoadReaso
     if imports.is_empty() { Ok(()) } else { Err(LoadReason::Import { imports, offered: v0_1::offered() }) }
 }
 
-fn check_exports(engine: &Engine, component: &Component) -> Result<(), LoadReason> {
-    if component.get_export_index(None, v0_1::BALANCER).is_some() {
-        return Ok(());
+/// The roles that a component can play: at least one.
+fn roles(engine: &Engine, component: &Component) -> Result<Vec<&'static str>, LoadReason> {
+    let exports = |interface: &str| component.get_export_index(None, interface).is_some();
+    let roles: Vec<_> =
+        v0_1::DECISIONS.iter().filter(|(_, interface)| exports(interface)).map(|(role, _)| *role).collect();
+    if !roles.is_empty() {
+        return Ok(roles);
     }
     let ty = component.component_type();
+    let wanted = list(v0_1::DECISIONS.iter().map(|(_, interface)| *interface));
     let mut names = ty.exports(engine).map(|(name, _)| name);
-    if let Some(found) = names.find(|name| name.starts_with(v0_1::BALANCER_OF_ANY_VERSION)) {
-        return Err(LoadReason::OtherVersion { found: found.to_owned() });
+    if let Some(found) = names.find(|name| name.starts_with(v0_1::PACKAGE)) {
+        return Err(LoadReason::OtherVersion { found: found.to_owned(), wanted });
     }
     let exports = list(ty.exports(engine).map(|(name, _)| name));
-    Err(LoadReason::NoBalancer { exports: if exports.is_empty() { "nothing".to_owned() } else { exports } })
+    Err(LoadReason::NoDecision { wanted, exports: if exports.is_empty() { "nothing".to_owned() } else { exports } })
 }
 
 /// Names for an error: a component may have any number of them, of any length.

@@ -12,10 +12,13 @@ use wasmtime::component::InstancePre;
 
 use super::built_in;
 use super::component::LoadReason;
-use super::instance::{BuildReason, Instance};
+use super::guarded::Guarded;
+use super::instance::{BuildReason, Seat};
 use super::sandbox::Sandbox;
+use super::v0_1::{AffinityExports, BalancerExports, RouterExports, ShaperExports};
 use crate::config::PluginLimits;
 use crate::decide::PoolLoad;
+use crate::decide::table::LocalTable;
 
 /// Where a component comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +40,9 @@ pub struct Definition {
     generation: u64,
 }
 
-/// A component that was compiled, linked and found to be a balancer.
+/// A component that was compiled, linked and found to be a plugin.
 pub(super) struct Compiled {
+    pub(super) roles: Vec<&'static str>,
     pub(super) digest: [u8; 32],
     pub(super) size: usize,
     pub(super) pre: InstancePre<Sandbox>,
@@ -86,18 +90,45 @@ impl Definition {
         self.generation
     }
 
+    /// What it can be used as: some of `balancer`, `affinity`, `router`, `shaper`.
+    pub fn roles(&self) -> &[&'static str] {
+        &self.compiled.roles
+    }
+
     pub(super) fn pre(&self) -> &InstancePre<Sandbox> {
         &self.compiled.pre
     }
 
-    /// Whether an instance of it starts and has the exports of a balancer. Runs guest code.
+    /// Whether an instance of it starts and has the exports of its roles. Runs guest code.
     pub(super) fn try_out(self: &Arc<Self>) -> Result<(), LoadReason> {
-        let tried = Instance::instantiate(Arc::clone(self), "".into(), Arc::new(PoolLoad::default()));
-        tried.map(drop).map_err(|reason| match reason {
+        let seat = Seat {
+            definition: Arc::clone(self),
+            pool: "".into(),
+            worker: 0,
+            workers: 0,
+            settings: "{}".into(),
+            keys: Vec::new(),
+            load: Arc::new(PoolLoad::new(0)),
+            rows: Arc::new([]),
+            pools: Arc::new([]),
+            table: Arc::new(LocalTable::new(0)),
+        };
+        let (mut guest, instance) = Guarded::instantiate(&seat).map_err(|reason| match reason {
             BuildReason::Fault(fault) => LoadReason::Start(fault),
             BuildReason::Full(what) => LoadReason::Full(what),
             other => LoadReason::Exports(other.to_string()),
-        })
+        })?;
+        for role in self.roles() {
+            let store = guest.store();
+            let found = match *role {
+                "balancer" => BalancerExports::find(store, &instance).map(drop),
+                "affinity" => AffinityExports::find(store, &instance).map(drop),
+                "router" => RouterExports::find(store, &instance).map(drop),
+                _ => ShaperExports::find(store, &instance).map(drop),
+            };
+            found.map_err(|error| LoadReason::Exports(error.to_string()))?;
+        }
+        Ok(())
     }
 }
 

@@ -14,11 +14,13 @@ use super::builder::Builders;
 use super::component::{self, LoadError, LoadReason};
 use super::definition::{Compiled, Definition, Source};
 use super::engine::engine;
-use super::instance::{BuildError, BuildReason, Instance, Seat};
+use super::instance::ShaperInstance;
+use super::instance::{BuildError, BuildReason, Built, Seat};
 use super::sandbox::Sandbox;
 use super::ticker::{Activity, Ticker};
 use super::v0_1;
 use crate::config::PluginLimits;
+use crate::decide::{Fault, Row, Shaper};
 
 /// Bounds of a [`Registry`].
 #[derive(Debug, Clone)]
@@ -107,11 +109,11 @@ impl Registry {
         self.run_load(plugin, source, limits).blocking_recv().unwrap_or(Err(lost))
     }
 
-    /// Instantiates, configures and gives the first table.
+    /// Instantiates, configures and, where there is one, gives the first table.
     ///
     /// # Errors
     /// The plugin, the pool and what went wrong.
-    pub async fn build(&self, seat: Seat) -> Result<Instance, BuildError> {
+    pub async fn build<I: Built>(&self, seat: Seat) -> Result<I, BuildError> {
         let lost = no_instance(&seat);
         self.run_build(seat).await.unwrap_or(Err(lost))
     }
@@ -123,14 +125,24 @@ impl Registry {
     ///
     /// # Panics
     /// In an asynchronous context.
-    pub fn build_blocking(&self, seat: Seat) -> Result<Instance, BuildError> {
+    pub fn build_blocking<I: Built>(&self, seat: Seat) -> Result<I, BuildError> {
         let lost = no_instance(&seat);
         self.run_build(seat).blocking_recv().unwrap_or(Err(lost))
     }
 
     /// Drops an instance off the path. Its slot is free some time later.
-    pub fn dispose(&self, instance: Instance) {
+    pub fn dispose(&self, instance: impl Send + 'static) {
         drop(self.builders.run(move || drop(instance)));
+    }
+
+    /// Weighs `rows` on a builder thread; the shaper comes back unless it failed. None: the builder gave no answer.
+    pub async fn shape(
+        &self,
+        mut shaper: Box<ShaperInstance>,
+        rows: Arc<[Row]>,
+    ) -> Option<Result<(Box<ShaperInstance>, Vec<u32>), Fault>> {
+        let shaped = self.builders.run(move || shaper.shape(&rows).map(|weights| (shaper, weights)));
+        shaped.await.ok()
     }
 
     /// For a thread that will call instances; see [`Activity`].
@@ -148,12 +160,13 @@ impl Registry {
         self.builders.run(move || core.load(plugin, source, limits))
     }
 
-    fn run_build(&self, seat: Seat) -> tokio::sync::oneshot::Receiver<Result<Instance, BuildError>> {
+    fn run_build<I: Built>(&self, seat: Seat) -> tokio::sync::oneshot::Receiver<Result<I, BuildError>> {
         let core = Arc::clone(&self.core);
         self.builders.run(move || {
             // Ticks must go on while this runs, even if the registry is dropped meanwhile.
             let _core = core;
-            Instance::build(seat)
+            let lost = no_instance(&seat);
+            I::seat(seat).map_err(|reason| BuildError { reason, ..lost })
         })
     }
 }

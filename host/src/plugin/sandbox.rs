@@ -8,18 +8,27 @@ use wasmtime::ResourceLimiter;
 
 use super::budget::Budget;
 use super::voice::Voice;
-use crate::decide::{BackendLoad, Facts, Key, PoolLoad};
+use crate::decide::table::Table;
+use crate::decide::{BackendLoad, Facts, Head, Key, PoolLoad};
 
 /// Data of a store.
 pub(super) struct Sandbox {
     /// The facts of the decision that runs; none outside decisions.
     pub(super) facts: Option<Box<Facts>>,
+    /// The head of the response, within `bind`.
+    pub(super) head: Option<Box<Head>>,
     /// Where the key of a decision comes from.
     pub(super) keys: Vec<Key>,
     /// Numbers of the backends, in the order of the table last given.
     pub(super) loads: Vec<Arc<BackendLoad>>,
     /// Numbers of the pool.
     pub(super) pool: Arc<PoolLoad>,
+    /// For a router: numbers of the pools that it chooses between.
+    pub(super) pools: Box<[Arc<PoolLoad>]>,
+    /// What the instances of this plugin and pool share.
+    pub(super) table: Arc<dyn Table>,
+    /// Unix time of the call that runs, in microseconds.
+    pub(super) now_us: u64,
     /// Processor time of the call that runs.
     pub(super) budget: Budget,
     /// Memory of the instance.

@@ -1,8 +1,12 @@
 //! Calls into real sandboxes, and every way in which they fail.
 
+mod table;
+
 use super::*;
 use crate::config::PluginLimits;
-use crate::decide::{BackendLoad, check};
+use crate::decide::table::LocalTable;
+use crate::decide::{BackendLoad, Balancer, Facts, FaultKind, Keyed, Moment, Readiness, Tabled, Verdict, check};
+use crate::plugin::budget;
 use crate::plugin::fixtures::Guest;
 use crate::plugin::{Activity, Registry, RegistryOptions, Source};
 
@@ -33,17 +37,23 @@ impl Bed {
             workers: 2,
             settings: "{}".into(),
             keys: Vec::new(),
-            load: Arc::default(),
+            load: Arc::new(PoolLoad::new(2)),
             rows: Arc::new([]),
+            pools: Arc::new([]),
+            table: Arc::new(LocalTable::new(1 << 16)),
         }
     }
 
-    fn build(&self, guest: &Guest<'_>) -> Instance {
+    fn build(&self, guest: &Guest<'_>) -> BalancerInstance {
         self.build_with(guest, PluginLimits::default())
     }
 
-    fn build_with(&self, guest: &Guest<'_>, limits: PluginLimits) -> Instance {
-        self.registry.build_blocking(self.seat(guest, limits)).unwrap()
+    fn build_with(&self, guest: &Guest<'_>, limits: PluginLimits) -> BalancerInstance {
+        self.try_build(self.seat(guest, limits)).unwrap()
+    }
+
+    fn try_build(&self, seat: Seat) -> Result<BalancerInstance, BuildError> {
+        self.registry.build_blocking(seat)
     }
 }
 
@@ -63,7 +73,7 @@ fn rows(n: usize) -> Vec<Row> {
     (0..n).map(row).collect()
 }
 
-fn pick(instance: &mut Instance) -> Result<Verdict, Fault> {
+fn pick(instance: &mut BalancerInstance) -> Result<Verdict, Fault> {
     let facts = Facts { protocol: "http/1.1", ..Facts::default() };
     let (facts, answer) = instance.pick(moment(), Box::new(facts));
     assert_eq!(facts.protocol, "http/1.1", "the facts come back, whatever happens");
@@ -77,8 +87,7 @@ fn fault_of(body: &str, limits: PluginLimits) -> Fault {
     instance.update(&rows(2)).unwrap();
     let fault = pick(&mut instance).unwrap_err();
     assert!(instance.is_poisoned());
-    for again in [pick(&mut instance).map(drop), instance.update(&rows(1)), instance.adjust(&[1], &[Readiness::Ready])]
-    {
+    for again in [pick(&mut instance).map(drop), instance.update(&rows(1)), instance.adjust(&rows(1))] {
         assert!(again.unwrap_err().message.starts_with("not entered again"));
     }
     bed.registry.dispose(instance);
@@ -96,7 +105,7 @@ const TAKE_TURN: &str = "(i32.store8 (i32.const 64) (i32.const 0))
 #[test]
 fn instances_may_be_sent() {
     fn sent<T: Send>() {}
-    sent::<Instance>();
+    sent::<BalancerInstance>();
 }
 
 #[test]
@@ -105,12 +114,12 @@ fn picks_in_turn_over_instances() {
     let head = round_robin();
     let guest = Guest { head: &head, update: "(global.set $n (local.get $len))", pick: TAKE_TURN, ..Guest::PASS };
     let seat = bed.seat(&guest, PluginLimits::default());
-    let mut one = bed.registry.build_blocking(seat.clone()).unwrap();
-    let mut two = bed.registry.build_blocking(Seat { worker: 1, ..seat }).unwrap();
+    let mut one = bed.try_build(seat.clone()).unwrap();
+    let mut two = bed.try_build(Seat { worker: 1, ..seat }).unwrap();
     let rows = rows(3);
     one.update(&rows).unwrap();
     two.update(&rows).unwrap();
-    one.adjust(&[1, 2, 3], &[Readiness::Ready; 3]).unwrap();
+    one.adjust(&rows).unwrap();
     for i in 0..9 {
         let verdict = pick(if i % 2 == 0 { &mut one } else { &mut two }).unwrap();
         assert_eq!(verdict, Verdict::Backend(i % 3));
@@ -186,12 +195,12 @@ fn an_answer_that_is_no_verdict_is_a_trap() {
 #[test]
 fn a_panic_of_the_host_is_caught() {
     let bed = Bed::new();
-    let mut instance = bed.build(&Guest::PASS);
-    let fault =
-        instance.call(Duration::from_millis(5), |_, _| -> wasmtime::Result<()> { panic!("a test's") }).unwrap_err();
+    let (mut guest, _) = Guarded::instantiate(&bed.seat(&Guest::PASS, PluginLimits::default())).unwrap();
+    let deadline = Duration::from_millis(5);
+    let fault = guest.call(deadline, |_| -> wasmtime::Result<()> { panic!("a test's") }).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Panic);
     assert!(fault.message.contains("a test's"));
-    assert!(pick(&mut instance).unwrap_err().message.starts_with("not entered again"));
+    assert!(guest.call(deadline, |_| Ok(())).unwrap_err().message.starts_with("not entered again"));
 }
 
 #[test]
@@ -235,12 +244,16 @@ fn loads_are_those_of_the_rows_last_given() {
         (i32.store (i32.const 68) (i32.add (i32.mul (call $total) (i32.const 100))
           (i32.add (i32.mul (call $in-flight (i32.const 1)) (i32.const 10)) (call $in-flight (i32.const 9)))))
         (i32.const 64)";
-    let mut instance = bed.build(&Guest { head: &head, pick: body, ..Guest::PASS });
+    let seat = bed.seat(&Guest { head: &head, pick: body, ..Guest::PASS }, PluginLimits::default());
+    let load = Arc::clone(&seat.load);
+    let mut instance = bed.try_build(seat).unwrap();
     let rows = rows(2);
     instance.update(&rows).unwrap();
-    rows[0].load.begin();
     rows[1].load.begin();
     rows[1].load.begin();
+    load.begin(0);
+    load.begin(1);
+    load.begin(1);
     assert_eq!(pick(&mut instance).unwrap(), Verdict::Backend(320));
 }
 
@@ -253,7 +266,7 @@ fn refused_settings_are_told_in_the_plugins_words() {
             (i32.store (i32.const 24) (i32.const 18)) (i32.const 16)",
         ..Guest::PASS
     };
-    let error = bed.registry.build_blocking(bed.seat(&guest, PluginLimits::default())).unwrap_err();
+    let error = bed.try_build(bed.seat(&guest, PluginLimits::default())).unwrap_err();
     assert!(matches!(error.reason, BuildReason::Configure(_)));
     let text = error.to_string();
     assert!(text.starts_with("plugin `mine` ("), "{text}");
@@ -277,13 +290,13 @@ fn the_plans_keys_are_read_and_overridden() {
     };
     let (head, configure) = guest("header:X-User");
     let mut seat = bed.seat(&Guest { head: &head, configure: &configure, ..Guest::PASS }, PluginLimits::default());
-    let instance = bed.registry.build_blocking(seat.clone()).unwrap();
+    let instance = bed.try_build(seat.clone()).unwrap();
     assert_eq!(instance.keys(), [Key::Header("x-user".into())]);
     seat.keys = vec![Key::Path];
-    assert_eq!(bed.registry.build_blocking(seat).unwrap().keys(), [Key::Path]);
+    assert_eq!(bed.try_build(seat).unwrap().keys(), [Key::Path]);
     let (head, configure) = guest("footer:x");
     let seat = bed.seat(&Guest { head: &head, configure: &configure, ..Guest::PASS }, PluginLimits::default());
-    let error = bed.registry.build_blocking(seat).unwrap_err();
+    let error = bed.try_build(seat).unwrap_err();
     assert!(matches!(&error.reason, BuildReason::Key(_)) && error.to_string().contains("footer:x"), "{error}");
 }
 
@@ -292,7 +305,7 @@ fn a_configure_that_loops_is_stopped() {
     let bed = Bed::new();
     let limits = PluginLimits { configure_deadline: Duration::from_millis(10), ..PluginLimits::default() };
     let guest = Guest { configure: "(loop $l (br $l)) (unreachable)", ..Guest::PASS };
-    let error = bed.registry.build_blocking(bed.seat(&guest, limits)).unwrap_err();
+    let error = bed.try_build(bed.seat(&guest, limits)).unwrap_err();
     assert!(matches!(&error.reason, BuildReason::Fault(fault) if fault.kind == FaultKind::Deadline), "{error}");
 }
 
@@ -300,11 +313,11 @@ fn a_configure_that_loops_is_stopped() {
 fn a_full_house_is_a_clear_refusal() {
     let bed = Bed::new();
     let seat = bed.seat(&Guest::PASS, PluginLimits::default());
-    let mut instances: Vec<_> = (0..4).map(|_| bed.registry.build_blocking(seat.clone()).unwrap()).collect();
-    let error = bed.registry.build_blocking(seat.clone()).unwrap_err();
+    let mut instances: Vec<_> = (0..4).map(|_| bed.try_build(seat.clone()).unwrap()).collect();
+    let error = bed.try_build(seat.clone()).unwrap_err();
     assert!(matches!(error.reason, BuildReason::Full(_)), "{error}");
     instances.pop();
-    bed.registry.build_blocking(seat).unwrap();
+    bed.try_build(seat).unwrap();
 }
 
 #[test]

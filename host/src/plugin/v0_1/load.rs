@@ -16,9 +16,7 @@ pub(super) fn offer(load: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Result<
     load.func_wrap("in-flight-all", |guest: Guest<'_>, ()| {
         Ok((guest.data().loads.iter().map(|load| load.in_flight()).collect::<Vec<_>>(),))
     })?;
-    load.func_wrap("in-flight-total", |guest: Guest<'_>, ()| {
-        Ok((guest.data().loads.iter().map(|load| load.in_flight()).fold(0, u32::saturating_add),))
-    })?;
+    load.func_wrap("in-flight-total", |guest: Guest<'_>, ()| Ok((guest.data().pool.in_flight(),)))?;
     load.func_wrap("latency-us", |guest: Guest<'_>, (backend,): (u32,)| {
         Ok((of(&guest, backend).and_then(BackendLoad::latency_us),))
     })?;

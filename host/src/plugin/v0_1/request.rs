@@ -59,6 +59,7 @@ fn method(method: &Method) -> Box<str> {
     method.as_str().into()
 }
 
-fn text(bytes: &[u8]) -> String {
+/// Text of a header or a cookie, as far as it is UTF-8.
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

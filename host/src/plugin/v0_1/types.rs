@@ -3,6 +3,7 @@
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use crate::decide;
+use crate::plugin::instance::Seat;
 
 #[derive(ComponentType, Lower, Clone, Copy)]
 #[component(enum)]
@@ -29,10 +30,10 @@ pub(super) struct Backend<'a> {
 #[derive(ComponentType, Lower)]
 #[component(record)]
 pub(super) struct InstanceId<'a> {
-    pub(super) pool: &'a str,
-    pub(super) worker: u32,
-    pub(super) workers: u32,
-    pub(super) generation: u64,
+    pool: &'a str,
+    worker: u32,
+    workers: u32,
+    generation: u64,
 }
 
 /// What a plugin wants from the host.
@@ -67,6 +68,85 @@ pub(in super::super) enum Verdict {
     Pass,
     #[component(name = "refuse")]
     Refuse(u16),
+}
+
+/// The answer to `route`.
+#[derive(ComponentType, Lift, Clone, Copy)]
+#[component(variant)]
+pub(in super::super) enum Destination {
+    #[component(name = "pool")]
+    Pool(u32),
+    #[component(name = "pass")]
+    Pass,
+    #[component(name = "refuse")]
+    Refuse(u16),
+}
+
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(enum)]
+#[repr(u8)]
+pub(super) enum OutcomeKind {
+    #[component(name = "success")]
+    Success,
+    #[component(name = "client-error")]
+    ClientError,
+    #[component(name = "server-error")]
+    ServerError,
+    #[component(name = "connect-error")]
+    ConnectError,
+    #[component(name = "reset")]
+    Reset,
+    #[component(name = "timeout")]
+    Timeout,
+    #[component(name = "cancelled")]
+    Cancelled,
+}
+
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(record)]
+pub(super) struct Outcome {
+    backend: u32,
+    kind: OutcomeKind,
+    status: u16,
+    #[component(name = "latency-us")]
+    latency_us: u32,
+    attempt: u32,
+    key: Option<u64>,
+    #[component(name = "at-us")]
+    at_us: u64,
+}
+
+impl<'a> From<&'a Seat> for InstanceId<'a> {
+    fn from(seat: &'a Seat) -> Self {
+        let generation = seat.definition.generation();
+        Self { pool: &seat.pool, worker: seat.worker, workers: seat.workers, generation }
+    }
+}
+
+impl From<&decide::Outcome> for Outcome {
+    fn from(outcome: &decide::Outcome) -> Self {
+        let decide::Outcome { backend, kind, status, latency_us, attempt, key, at_us } = *outcome;
+        let kind = match kind {
+            decide::OutcomeKind::Success => OutcomeKind::Success,
+            decide::OutcomeKind::ClientError => OutcomeKind::ClientError,
+            decide::OutcomeKind::ServerError => OutcomeKind::ServerError,
+            decide::OutcomeKind::ConnectError => OutcomeKind::ConnectError,
+            decide::OutcomeKind::Reset => OutcomeKind::Reset,
+            decide::OutcomeKind::Timeout => OutcomeKind::Timeout,
+            decide::OutcomeKind::Cancelled => OutcomeKind::Cancelled,
+        };
+        Self { backend, kind, status, latency_us, attempt, key, at_us }
+    }
+}
+
+impl From<Destination> for decide::Destination {
+    fn from(destination: Destination) -> Self {
+        match destination {
+            Destination::Pool(pool) => Self::Pool(pool),
+            Destination::Pass => Self::Pass,
+            Destination::Refuse(status) => Self::Refuse(status),
+        }
+    }
 }
 
 impl From<decide::Readiness> for Readiness {
