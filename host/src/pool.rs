@@ -6,9 +6,11 @@
 pub mod backend;
 pub mod connect;
 pub mod member;
+pub mod outbox;
 pub mod upstream;
 mod wake;
 
 pub use backend::Backend;
-pub use member::{InFlight, Member};
+pub use member::{InFlight, Member, Site};
+pub use outbox::Note;
 pub use upstream::Upstream;

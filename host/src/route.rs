@@ -21,6 +21,8 @@ pub struct Table {
 #[derive(Debug)]
 pub struct Entry {
     route: Route,
+    /// Its place in the configuration, from 0.
+    pub number: usize,
     listener: Option<usize>,
     /// Position of its pool.
     pub pool: usize,
@@ -71,13 +73,13 @@ impl Table {
         pool: impl Fn(&str) -> Option<usize>,
     ) -> Self {
         let mut table = Self::default();
-        for route in routes {
+        for (number, route) in routes.iter().enumerate() {
             let Some(pool) = pool(&route.pool) else { continue };
             let only = route.listener.as_deref().map(&listener);
             if only == Some(None) {
                 continue;
             }
-            let entry = Entry { route: route.clone(), listener: only.flatten(), pool };
+            let entry = Entry { route: route.clone(), number, listener: only.flatten(), pool };
             match &route.host {
                 Some(HostPattern::Exact(host)) => table.exact.entry(Arc::clone(host)).or_default().push(entry),
                 Some(HostPattern::Below(host)) => table.below.entry(Arc::clone(host)).or_default().push(entry),
@@ -93,26 +95,26 @@ impl Table {
     }
 
     /// The route of a request.
-    pub fn find(&self, listener: usize, facts: &Facts) -> Option<&Entry> {
-        let first = |entries: &'_ [Entry]| entries.iter().position(|entry| entry.matches(listener, facts));
+    pub fn find<'a>(&'a self, listener: usize, facts: &Facts) -> Option<&'a Entry> {
+        let first = |entries: &'a [Entry]| entries.iter().find(|entry| entry.matches(listener, facts));
         if !self.exact.is_empty() || !self.below.is_empty() {
             let host = facts.host();
             if let Some(entries) = self.exact.get(&*host)
                 && let Some(found) = first(entries)
             {
-                return entries.get(found);
+                return Some(found);
             }
             let mut rest = &*host;
             while let Some((_, parent)) = rest.split_once('.') {
                 if let Some(entries) = self.below.get(parent)
                     && let Some(found) = first(entries)
                 {
-                    return entries.get(found);
+                    return Some(found);
                 }
                 rest = parent;
             }
         }
-        first(&self.any).and_then(|found| self.any.get(found))
+        first(&self.any)
     }
 }
 

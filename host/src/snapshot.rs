@@ -4,24 +4,30 @@
 //! what workers do not share: plugin instances and idle connections. The only module that sees both plugins
 //! and pools.
 
+mod binding;
 pub mod change;
+pub mod decision;
+mod observation;
+pub mod pool;
+pub mod routing;
 pub mod steering;
 pub mod view;
 
-use std::collections::BTreeMap;
+use std::any::Any;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::config::{Access, Limits};
-use crate::decide::{Fault, PoolLoad, Readiness, Row};
-use crate::plugin::{Definition, Instance};
-use crate::pool::Backend;
+use crate::decide::{Fault, PoolLoad};
+use crate::plugin::{AffinityInstance, BalancerInstance, Cost, RouterInstance};
 use crate::route;
-use crate::telemetry::counters::{Decisions, PerWorker, Traffic};
+use crate::telemetry::counters::{PerWorker, Traffic, Verdicts};
 
+pub use pool::{Chain, Element, Place, Policy, Pool, PoolMember, Told};
+pub use routing::Routing;
 pub use steering::Steering;
 pub use view::View;
 
@@ -32,10 +38,38 @@ pub struct Snapshot {
     pub listeners: Vec<Arc<Listener>>,
     /// Maps requests to positions in `pools`.
     pub routes: Arc<route::Table>,
+    /// For each route, in the order of the configuration, its router if it has one.
+    pub crossings: Arc<[Option<Arc<Crossing>>]>,
     /// By name; a pool's position is its number.
     pub pools: Vec<Arc<Pool>>,
     /// Seed of the key hash.
     pub hash_seed: u64,
+}
+
+/// A plugin at work: what it is used as, and where.
+pub struct Used<'a> {
+    /// `affinity`, `shaper`, `balancer` or `router`.
+    pub role: &'static str,
+    /// The pool that it decides for; empty for a router.
+    pub pool: &'a str,
+    /// The route that it decides for; empty but for a router.
+    pub route: &'a str,
+    /// The plugin there.
+    pub element: &'a Element,
+}
+
+impl Snapshot {
+    /// Every use of a plugin, by pool and then by route.
+    pub fn uses(&self) -> impl Iterator<Item = Used<'_>> {
+        let pools = self.pools.iter().flat_map(|pool| {
+            pool.chain.elements().map(|(role, element)| Used { role, pool: &pool.name, route: "", element })
+        });
+        let routers = self.crossings.iter().flatten().map(|crossing| {
+            let (pool, route) = ("", &*crossing.name);
+            Used { role: "router", pool, route, element: &crossing.element }
+        });
+        pools.chain(routers)
+    }
 }
 
 /// An address that we accept on.
@@ -59,82 +93,6 @@ pub struct Listener {
     pub connections: Arc<PerWorker<crate::telemetry::counters::Counter>>,
 }
 
-/// A set of interchangeable backends, and how to pick among them.
-#[derive(Debug)]
-pub struct Pool {
-    /// Unique.
-    pub name: Arc<str>,
-    /// In the order of the table that plugins get.
-    pub members: Vec<PoolMember>,
-    /// The same, as plugins see it.
-    pub rows: Vec<Row>,
-    /// Grows when `rows` need an `update`: membership, addresses, labels, configured weights.
-    pub membership: u64,
-    /// Grows when `rows` need an `adjust`: weights and readiness.
-    pub adjustment: u64,
-    /// The plugin that picks.
-    pub balancer: Arc<Definition>,
-    /// Numbers of the pool.
-    pub load: Arc<PoolLoad>,
-    /// Counts of its decisions.
-    pub decisions: Arc<PerWorker<Decisions>>,
-    /// How its backends are used.
-    pub policy: Policy,
-}
-
-/// How a pool's backends are used.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Policy {
-    /// For a connection.
-    pub connect_timeout: Duration,
-    /// For a response head, and between two parts of a body.
-    pub response_timeout: Duration,
-    /// For kept connections.
-    pub idle_timeout: Duration,
-    /// Kept connections per backend and worker.
-    pub max_idle: usize,
-    /// Further backends tried.
-    pub retries: u32,
-}
-
-/// A backend in its pool.
-#[derive(Debug, Clone)]
-pub struct PoolMember {
-    /// The backend itself.
-    pub backend: Arc<Backend>,
-    /// Set by the configuration, or at run time.
-    pub weight: u32,
-    /// Set by the configuration, or at run time.
-    pub state: Readiness,
-    /// Only while no other backend is ready.
-    pub backup: bool,
-    /// For plugins.
-    pub labels: BTreeMap<String, String>,
-}
-
-impl Pool {
-    /// The table as plugins see it: backups are down while another backend is ready.
-    pub fn rows(members: &[PoolMember]) -> Vec<Row> {
-        let primary = members.iter().any(|member| !member.backup && member.state == Readiness::Ready);
-        members
-            .iter()
-            .map(|member| Row {
-                id: Arc::clone(&member.backend.id),
-                address: Arc::clone(&member.backend.address_text),
-                weight: member.weight,
-                readiness: if member.backup && primary { Readiness::Down } else { member.state },
-                labels: member.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-                load: Arc::clone(&member.backend.load),
-            })
-            .collect()
-    }
-
-    /// Backends that a new client may be given now.
-    pub fn ready(&self) -> usize {
-        self.rows.iter().filter(|row| row.readiness == Readiness::Ready).count()
-    }
-}
-
 impl Access {
     /// Whether this address may pass: not denied, and allowed where there is a list.
     pub fn permits(&self, address: IpAddr) -> bool {
@@ -149,32 +107,116 @@ impl Access {
     }
 }
 
-/// An instance, and the table that it was last given.
-pub struct Seated {
-    instance: Box<Instance>,
-    membership: u64,
-    adjustment: u64,
+/// A route's router, and what it chooses between.
+#[derive(Debug)]
+pub struct Crossing {
+    /// The route's name.
+    pub name: Arc<str>,
+    /// The plugin.
+    pub element: Element,
+    /// Positions of the pools.
+    pub pools: Vec<usize>,
+    /// Their names and numbers.
+    pub numbers: Arc<[(Arc<str>, Arc<PoolLoad>)]>,
+    /// What came of its decisions.
+    pub verdicts: Arc<PerWorker<Verdicts>>,
 }
 
-impl Seated {
-    /// An instance that was built with the rows of `pool`.
-    pub fn new(instance: Instance, pool: &Pool) -> Self {
-        Self { instance: Box::new(instance), membership: pool.membership, adjustment: pool.adjustment }
+/// The instances of one worker for one pool, which have been told `told`.
+pub struct Seats {
+    /// What they know.
+    pub told: Arc<Told>,
+    /// Of the affinity.
+    pub affinity: Option<Box<AffinityInstance>>,
+    /// Of each balancer.
+    pub balancers: Vec<Option<Box<BalancerInstance>>>,
+}
+
+/// All instances of one worker.
+#[derive(Default)]
+pub struct Crew {
+    /// By pool.
+    pub pools: HashMap<Arc<str>, Seats>,
+    /// By the number of the route.
+    pub routers: Vec<Option<Box<RouterInstance>>>,
+}
+
+/// Which of the instances of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Slot {
+    /// The affinity of this pool.
+    Affinity(Arc<str>),
+    /// A balancer of this pool, by its number.
+    Balancer(Arc<str>, usize),
+    /// The router of the route of this name and number.
+    Router(Arc<str>, usize),
+}
+
+impl Slot {
+    /// The pool, or the route.
+    pub fn name(&self) -> &Arc<str> {
+        match self {
+            Self::Affinity(name) | Self::Balancer(name, _) | Self::Router(name, _) => name,
+        }
     }
 }
 
+/// A fresh instance for a [`Slot`].
+pub enum Replacement {
+    /// Of an affinity, with what it was told.
+    Affinity(Box<AffinityInstance>, Arc<Told>),
+    /// Of a balancer, with what it was told.
+    Balancer(Box<BalancerInstance>, Arc<Told>),
+    /// Of a router.
+    Router(Box<RouterInstance>),
+}
+
+impl Replacement {
+    /// As something to be disposed of.
+    pub fn into_wreck(self) -> Wreck {
+        match self {
+            Self::Affinity(instance, _) => instance,
+            Self::Balancer(instance, _) => instance,
+            Self::Router(instance) => instance,
+        }
+    }
+}
+
+/// An instance that nobody enters again, to be disposed of elsewhere.
+pub type Wreck = Box<dyn Any + Send>;
+
 /// What a worker tells control.
 pub enum Event {
-    /// A plugin failed at a decision.
+    /// A plugin failed.
     Faulted {
         /// Where.
         worker: usize,
-        /// Which pool's.
-        pool: Arc<str>,
+        /// Which of its instances.
+        slot: Slot,
         /// What happened.
         fault: Fault,
-        /// The instance, when it must not be entered again: to be disposed of, and replaced.
-        instance: Option<Box<Instance>>,
+        /// The instance, when it must not be entered again: to be replaced.
+        wreck: Option<Wreck>,
+    },
+    /// An instance was replaced, and is not needed any more.
+    Retired(Wreck),
+    /// A replacement came for a table that is no more.
+    Outdated {
+        /// Where.
+        worker: usize,
+        /// Which of its instances.
+        slot: Slot,
+        /// The replacement.
+        wreck: Wreck,
+    },
+    /// Telling a table on a worker took long enough to be noticed.
+    Slow {
+        /// The pool.
+        pool: Arc<str>,
+        /// Backends in the table.
+        rows: usize,
+        /// What it took.
+        cost: Cost,
     },
     /// A worker serves its first snapshot, or could not.
     Started {

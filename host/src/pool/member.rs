@@ -6,14 +6,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backend::Backend;
+use super::outbox::{Ended, Note, Outbox};
 use super::upstream::Upstream;
-use crate::decide::OutcomeKind;
+use crate::decide::{OutcomeKind, PoolLoad, Readiness};
+
+/// What the members of a pool on one worker have in common.
+pub struct Site {
+    /// The worker.
+    pub worker: usize,
+    /// The pool's numbers, shared by all workers.
+    pub load: Arc<PoolLoad>,
+    /// Attempts that ended here.
+    pub outbox: Outbox,
+}
 
 /// A backend on one worker. Lives as long as the backend is in the pool.
 pub struct Member {
     /// What all workers share.
     pub backend: Arc<Backend>,
-    worker: usize,
+    /// What it is to a pick at this moment, whatever plugins were told.
+    pub readiness: Cell<Readiness>,
+    /// Position in the table that plugins were told, to be checked there: it may be none, or an old one.
+    pub position: Cell<u32>,
+    site: Rc<Site>,
     idle: RefCell<Vec<Waiting>>,
     /// The backend left the pool: connections that come back are closed.
     retired: Cell<bool>,
@@ -26,8 +41,9 @@ struct Waiting {
 
 impl Member {
     /// Without connections yet.
-    pub fn new(backend: Arc<Backend>, worker: usize) -> Self {
-        Self { backend, worker, idle: RefCell::default(), retired: Cell::new(false) }
+    pub fn new(backend: Arc<Backend>, site: Rc<Site>, readiness: Readiness) -> Self {
+        let (readiness, position) = (Cell::new(readiness), Cell::new(u32::MAX));
+        Self { backend, readiness, position, site, idle: RefCell::default(), retired: Cell::new(false) }
     }
 
     /// Takes the idle connection that was used last: the least likely to be closed by the backend.
@@ -56,6 +72,7 @@ impl Member {
     /// The backend left the pool: what is idle is closed, what is in flight ends by itself.
     pub fn retire(&self) {
         self.retired.set(true);
+        self.readiness.set(Readiness::Down);
         self.idle.borrow_mut().clear();
     }
 }
@@ -63,14 +80,19 @@ impl Member {
 /// An attempt in flight at a backend; ends when dropped.
 pub struct InFlight {
     member: Rc<Member>,
+    began: Instant,
     outcome: OutcomeKind,
+    /// Status and latency in microseconds of the response's head.
+    head: Option<(u16, u32)>,
+    note: Note,
 }
 
 impl InFlight {
-    /// Begins. Unless something else is said, the attempt ends as cancelled.
-    pub fn begin(member: Rc<Member>) -> Self {
+    /// Begins at `began`. Unless something else is said, the attempt ends as cancelled.
+    pub fn begin(member: Rc<Member>, began: Instant, note: Note) -> Self {
         member.backend.load.begin();
-        Self { member, outcome: OutcomeKind::Cancelled }
+        member.site.load.begin(member.site.worker);
+        Self { member, began, outcome: OutcomeKind::Cancelled, head: None, note }
     }
 
     /// How it will have ended.
@@ -78,15 +100,35 @@ impl InFlight {
         self.outcome = outcome;
     }
 
+    /// The response's head is there, at `now`. Answers the latency in microseconds.
+    pub fn answered(&mut self, status: u16, now: Instant) -> u32 {
+        let latency = self.microseconds(now);
+        self.outcome = OutcomeKind::of_status(status);
+        self.head = Some((status, latency));
+        latency
+    }
+
     /// Where it is in flight.
     pub fn member(&self) -> &Rc<Member> {
         &self.member
+    }
+
+    fn microseconds(&self, now: Instant) -> u32 {
+        u32::try_from(now.saturating_duration_since(self.began).as_micros()).unwrap_or(u32::MAX)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        let site = &self.member.site;
         self.member.backend.load.end();
-        self.member.backend.ended(self.member.worker, self.outcome);
+        site.load.end(site.worker);
+        self.member.backend.ended(site.worker, self.outcome);
+        if site.outbox.is_wanted() {
+            let at = Instant::now();
+            let (status, latency_us) = self.head.unwrap_or_else(|| (0, self.microseconds(at)));
+            let (member, note) = (Rc::clone(&self.member), std::mem::take(&mut self.note));
+            site.outbox.push(Ended { member, kind: self.outcome, status, latency_us, at, note });
+        }
     }
 }

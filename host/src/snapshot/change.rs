@@ -85,6 +85,7 @@ impl Snapshot {
         let next = Self {
             listeners: self.listeners.clone(),
             routes: Arc::clone(&self.routes),
+            crossings: Arc::clone(&self.crossings),
             pools,
             hash_seed: self.hash_seed,
         };
@@ -118,7 +119,7 @@ impl Pool {
                     let (id, text) = (Arc::clone(&change.backend), Arc::clone(address_text));
                     Arc::new(Backend::new(id, text, address.clone(), workers))
                 });
-                let (weight, backup, labels) = (*weight, *backup, labels.clone());
+                let (weight, backup, labels) = (*weight, *backup, super::pool::labels(labels));
                 let member = PoolMember { backend, weight, state: Readiness::Ready, backup, labels };
                 match known {
                     Some(known) => members[known] = member,
@@ -127,17 +128,10 @@ impl Pool {
                 (if known.is_some() { Changed::Changed } else { Changed::Added }, true)
             }
         };
-        let pool = Self {
-            name: Arc::clone(&self.name),
-            rows: Self::rows(&members),
-            members,
-            membership: self.membership + u64::from(rebuilt),
-            adjustment: self.adjustment + 1,
-            balancer: Arc::clone(&self.balancer),
-            load: Arc::clone(&self.load),
-            decisions: Arc::clone(&self.decisions),
-            policy: self.policy.clone(),
-        };
+        let rows = Self::rows(&members);
+        let (membership, adjustment) = (self.membership + u64::from(rebuilt), self.adjustment + 1);
+        // How plugins are told is not decided here.
+        let pool = Self { members, rows, membership, adjustment, told: None, ..self.clone() };
         Ok((pool, changed))
     }
 }

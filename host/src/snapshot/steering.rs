@@ -1,64 +1,79 @@
-//! How one worker picks for one pool: a plugin's instance, the table it was last given, and the fallback.
+//! How one worker steers one pool: its members, the plugins' instances, and what those were told.
+//!
+//! What is true (the pool as last applied) and what plugins were told may differ for a while, when a table takes long
+//! to be told. Decisions are in [`decision`](super::decision).
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Event, Pool, Seated};
-use crate::decide::{Balancer, Facts, Fault, Moment, Readiness, Verdict, check, fallback, key};
-use crate::plugin::Instance;
-use crate::pool::Member;
+use super::{Event, Pool, Replacement, Seats, Slot, Told, Wreck};
+use crate::decide::{Fault, Readiness, Row, Tabled};
+use crate::plugin::{AffinityInstance, BalancerInstance, Cost};
+use crate::pool::outbox::Outbox;
+use crate::pool::{Backend, Member, Site};
+
+/// Control hears of a table that took longer to be told.
+const NOTICED: Duration = Duration::from_micros(500);
 
 /// The steering of one pool on one worker. Lives as long as the pool's name.
 pub struct Steering {
-    worker: usize,
+    pub(super) worker: usize,
+    pub(super) site: Rc<Site>,
+    pub(super) state: RefCell<State>,
     events: UnboundedSender<Event>,
-    state: RefCell<State>,
 }
 
-struct State {
-    pool: Arc<Pool>,
-    instance: Option<Box<Instance>>,
-    /// What the instance's answers point into.
-    table: Rc<[Rc<Member>]>,
-    readiness: Vec<Readiness>,
-    cursor: u32,
+/// What changes.
+pub(super) struct State {
+    pub(super) pool: Arc<Pool>,
+    /// Of the pool as it is.
+    pub(super) members: Rc<[Rc<Member>]>,
+    /// Of the pool as it is.
+    pub(super) readiness: Vec<Readiness>,
+    pub(super) known: Known,
+    pub(super) affinity: Option<Box<AffinityInstance>>,
+    pub(super) balancers: Vec<Option<Box<BalancerInstance>>>,
+    /// Of the fallback.
+    pub(super) cursor: u32,
+    /// Unix time in microseconds, as of the last tick.
+    pub(super) now_us: u64,
 }
 
-/// What was decided.
-pub enum Picked {
-    /// This backend.
-    Member(Rc<Member>),
-    /// The plugin refuses with this status.
-    Refuse(u16),
-    /// No backend is ready that was not tried.
-    Nobody,
-}
-
-/// What a decision is made from, beside the facts.
-pub struct Circumstances<'a> {
-    /// 64 random bits.
-    pub random: u64,
-    /// When it is made.
-    pub now: Instant,
-    /// The same as Unix time in microseconds.
-    pub now_us: u64,
-    /// Seed of the key hash.
-    pub hash_seed: u64,
-    /// Where earlier attempts of this request went.
-    pub tried: &'a [Rc<Member>],
+/// What plugins were told, and what their answers point into.
+pub(super) struct Known {
+    pub(super) told: Arc<Told>,
+    pub(super) members: Rc<[Rc<Member>]>,
+    pub(super) readiness: Vec<Readiness>,
 }
 
 impl Steering {
-    /// Without an instance the fallback picks, until [`Steering::replace`].
-    pub fn new(worker: usize, events: UnboundedSender<Event>, pool: Arc<Pool>, instance: Option<Seated>) -> Rc<Self> {
-        let state = State { pool, instance: None, table: Rc::new([]), readiness: Vec::new(), cursor: 0 };
-        let steering = Self { worker, events, state: RefCell::new(state) };
-        steering.set_table(&mut steering.state.borrow_mut());
-        steering.replace(instance);
+    /// Without an instance the next in the chain decides, after the last the fallback.
+    pub fn new(worker: usize, events: UnboundedSender<Event>, pool: Arc<Pool>, seats: Option<Seats>) -> Rc<Self> {
+        let site = Site { worker, load: Arc::clone(&pool.load), outbox: Outbox::default() };
+        let state = State {
+            members: Rc::new([]),
+            readiness: Vec::new(),
+            known: Known { told: Arc::default(), members: Rc::new([]), readiness: Vec::new() },
+            affinity: None,
+            balancers: pool.chain.balancers.iter().map(|_| None).collect(),
+            cursor: 0,
+            now_us: 0,
+            pool,
+        };
+        let steering = Self { worker, site: Rc::new(site), state: RefCell::new(state), events };
+        {
+            let state = &mut *steering.state.borrow_mut();
+            steering.set_members(state);
+            state.set_readiness();
+            if let Some(seats) = seats {
+                steering.put(state, seats);
+            }
+        }
         Rc::new(steering)
     }
 
@@ -67,145 +82,227 @@ impl Steering {
         Arc::clone(&self.state.borrow().pool)
     }
 
-    /// Takes the pool of a new snapshot, and tells the instance what changed.
+    /// The members of the pool as it is.
+    pub fn members(&self) -> Rc<[Rc<Member>]> {
+        Rc::clone(&self.state.borrow().members)
+    }
+
+    /// Takes the pool of a new snapshot, and tells the plugins what changed, if they are to be told at once.
     pub fn apply(&self, pool: Arc<Pool>) {
-        let mut state = self.state.borrow_mut();
+        let state = &mut *self.state.borrow_mut();
+        if Arc::ptr_eq(&state.pool, &pool) {
+            return;
+        }
         let before = std::mem::replace(&mut state.pool, pool);
         if before.membership != state.pool.membership {
-            self.set_table(&mut state);
-            self.update(&mut state);
-        } else if before.adjustment != state.pool.adjustment {
-            state.readiness = state.pool.rows.iter().map(|row| row.readiness).collect();
-            self.adjust(&mut state);
+            self.set_members(state);
+        }
+        state.set_readiness();
+        if let Some(told) = state.pool.told.clone() {
+            self.tell_in(state, told);
         }
     }
 
-    /// Puts a fresh instance in place of the one that is there.
-    pub fn replace(&self, seated: Option<Seated>) {
-        let mut state = self.state.borrow_mut();
-        if let Some(Seated { instance, membership, adjustment }) = seated
-            // One that comes late may be of a plugin that the pool no longer uses.
-            && Arc::ptr_eq(instance.definition(), &state.pool.balancer)
-        {
-            state.instance = Some(instance);
-            // It was built apart from this worker; the table may have changed since.
-            if membership != state.pool.membership {
-                self.update(&mut state);
-            } else if adjustment != state.pool.adjustment {
-                self.adjust(&mut state);
-            }
-        }
-    }
-
-    /// The members of the table.
-    pub fn members(&self) -> Rc<[Rc<Member>]> {
-        Rc::clone(&self.state.borrow().table)
-    }
-
-    /// Picks a backend for `facts`, which come back. Answers also when it was done.
-    pub fn pick(&self, mut facts: Box<Facts>, with: &Circumstances<'_>) -> (Box<Facts>, Picked, Instant) {
+    /// Tells the plugins what was prepared; with `seats`, they are replaced by instances that know it already.
+    pub fn tell(&self, told: Arc<Told>, seats: Option<Seats>) {
         let state = &mut *self.state.borrow_mut();
-        let decisions = state.pool.decisions.of(self.worker);
-        facts.tried.clear();
-        for member in with.tried {
-            // Rare: a retry. The table may have changed since the attempt before.
-            let index = state.table.iter().position(|known| Rc::ptr_eq(known, member));
-            facts.tried.extend(index.and_then(|index| u32::try_from(index).ok()));
+        match seats {
+            Some(seats) => self.put(state, seats),
+            None => self.tell_in(state, told),
         }
-        let mut ended = with.now;
-        let mut verdict = Verdict::Pass;
-        if let Some(instance) = &mut state.instance {
-            let moment = Moment {
-                key: key::hash(instance.keys(), &facts, with.hash_seed),
-                random: with.random,
-                now_us: with.now_us,
-                attempt: u32::try_from(with.tried.len()).unwrap_or(u32::MAX),
-            };
-            let (back, answer) = instance.pick(moment, facts);
-            facts = back;
-            let checked = answer.map(|verdict| (verdict, check(verdict, &state.readiness, &facts.tried)));
-            ended = Instant::now();
-            decisions.times.observe(ended.saturating_duration_since(with.now));
-            match checked {
-                Ok((answered, Ok(()))) => verdict = answered,
-                Ok((_, Err(invalid))) => self.report(&state.pool, invalid, None),
-                Err(fault) => {
-                    let broken = state.instance.take();
-                    self.report(&state.pool, fault, broken);
+    }
+
+    /// Puts a fresh instance in the place of one that broke.
+    pub fn replace(&self, slot: &Slot, replacement: Replacement) {
+        let state = &mut *self.state.borrow_mut();
+        let known = state.known.told.membership;
+        let (membership, free) = match (slot, &replacement) {
+            (Slot::Affinity(_), Replacement::Affinity(_, told)) => (told.membership, state.affinity.is_none()),
+            (Slot::Balancer(_, number), Replacement::Balancer(_, told)) => {
+                (told.membership, state.balancers.get(*number).is_some_and(Option::is_none))
+            }
+            _ => (known, false),
+        };
+        match replacement {
+            // All were replaced meanwhile.
+            replacement if !free => self.send(Event::Retired(replacement.into_wreck())),
+            replacement if membership != known => {
+                let wreck = replacement.into_wreck();
+                self.send(Event::Outdated { worker: self.worker, slot: slot.clone(), wreck });
+            }
+            Replacement::Affinity(instance, told) => {
+                state.affinity = Some(instance);
+                if told.adjustment != state.known.told.adjustment {
+                    self.adjust_affinity(state);
                 }
             }
+            Replacement::Balancer(instance, told) => {
+                if let Slot::Balancer(_, number) = slot {
+                    state.balancers[*number] = Some(instance);
+                    if told.adjustment != state.known.told.adjustment {
+                        self.adjust_balancer(state, *number);
+                    }
+                }
+            }
+            Replacement::Router(_) => {}
         }
-        let picked = match verdict {
-            Verdict::Backend(index) => state.table.get(index as usize).map(|member| Picked::Member(Rc::clone(member))),
-            Verdict::Refuse(status) => {
-                decisions.refusals.add(1);
-                Some(Picked::Refuse(status))
-            }
-            Verdict::Pass => {
-                decisions.fallbacks.add(1);
-                fall_back(state, &facts.tried).map(Picked::Member)
-            }
+        self.listen_to_outcomes(state);
+    }
+
+    /// Counts a fault of an element and tells control; `wreck` must not be entered again.
+    pub(super) fn report(&self, state: &State, slot: Slot, fault: Fault, wreck: Option<Wreck>) {
+        let chain = &state.pool.chain;
+        let element = match &slot {
+            Slot::Balancer(_, number) => chain.balancers.get(*number),
+            _ => chain.affinity.as_ref(),
         };
-        (facts, picked.unwrap_or(Picked::Nobody), ended)
+        if let Some(element) = element {
+            element.decisions.of(self.worker).faults[fault.kind as usize].add(1);
+        }
+        if wreck.is_some() {
+            self.listen_to_outcomes(state);
+        }
+        self.send(Event::Faulted { worker: self.worker, slot, fault, wreck });
+    }
+
+    fn send(&self, event: Event) {
+        // Control is gone only when the process ends.
+        let _ = self.events.send(event);
     }
 
     /// Keeps the members of backends that stay, retires those of backends that left.
-    fn set_table(&self, state: &mut State) {
-        let before = Rc::clone(&state.table);
-        state.table = state
-            .pool
-            .members
-            .iter()
-            .map(|now| {
-                let known = before.iter().find(|member| Arc::ptr_eq(&member.backend, &now.backend));
-                known.cloned().unwrap_or_else(|| Rc::new(Member::new(Arc::clone(&now.backend), self.worker)))
-            })
-            .collect();
-        for member in &*before {
-            if !state.table.iter().any(|now| Rc::ptr_eq(now, member)) {
-                member.retire();
-            }
-        }
-        state.readiness = state.pool.rows.iter().map(|row| row.readiness).collect();
+    fn set_members(&self, state: &mut State) {
+        let mut before = by_backend(&state.members);
+        let members = state.pool.members.iter().map(|now| {
+            let known = before.remove(&Arc::as_ptr(&now.backend));
+            known.unwrap_or_else(|| self.member(&now.backend))
+        });
+        state.members = members.collect();
+        before.into_values().for_each(|gone| gone.retire());
     }
 
-    fn update(&self, state: &mut State) {
-        if let Some(instance) = &mut state.instance
-            && let Err(fault) = instance.update(&state.pool.rows)
+    fn member(&self, backend: &Arc<Backend>) -> Rc<Member> {
+        Rc::new(Member::new(Arc::clone(backend), Rc::clone(&self.site), Readiness::Down))
+    }
+
+    fn tell_in(&self, state: &mut State, told: Arc<Told>) {
+        // What was learned of the old table is said while its positions still mean something.
+        self.deliver_in(state);
+        let rebuilt = told.membership != state.known.told.membership;
+        self.set_known(state, told);
+        if rebuilt {
+            self.update_affinity(state);
+            (0..state.balancers.len()).for_each(|number| self.update_balancer(state, number));
+        } else {
+            self.adjust_affinity(state);
+            (0..state.balancers.len()).for_each(|number| self.adjust_balancer(state, number));
+        }
+        self.notice_cost(state);
+    }
+
+    fn put(&self, state: &mut State, seats: Seats) {
+        self.deliver_in(state);
+        let Seats { told, affinity, balancers } = seats;
+        self.set_known(state, told);
+        if let Some(before) = std::mem::replace(&mut state.affinity, affinity) {
+            self.send(Event::Retired(before));
+        }
+        for before in std::mem::replace(&mut state.balancers, balancers).into_iter().flatten() {
+            self.send(Event::Retired(before));
+        }
+        self.listen_to_outcomes(state);
+    }
+
+    fn set_known(&self, state: &mut State, told: Arc<Told>) {
+        let readiness = told.rows.iter().map(|row| row.readiness).collect();
+        let members = if told.membership == state.known.told.membership {
+            Rc::clone(&state.known.members)
+        } else if told.membership == state.pool.membership {
+            Rc::clone(&state.members)
+        } else {
+            // The pool has changed again since this was prepared: who left meanwhile is known, and down.
+            let now = by_backend(&state.members);
+            let known = |backend| now.get(&Arc::as_ptr(backend)).cloned().unwrap_or_else(|| self.member(backend));
+            told.backends.iter().map(known).collect()
+        };
+        for (position, member) in (0..).zip(&*members) {
+            member.position.set(position);
+        }
+        state.known = Known { told, members, readiness };
+    }
+
+    fn update_affinity(&self, state: &mut State) {
+        let rows = Arc::clone(&state.known.told.rows);
+        self.tell_affinity(state, |instance| instance.update(&rows));
+    }
+
+    fn adjust_affinity(&self, state: &mut State) {
+        let rows = Arc::clone(&state.known.told.rows);
+        self.tell_affinity(state, |instance| instance.adjust(&rows));
+    }
+
+    fn tell_affinity(&self, state: &mut State, tell: impl FnOnce(&mut AffinityInstance) -> Result<(), Fault>) {
+        if let Some(instance) = &mut state.affinity
+            && let Err(fault) = tell(instance)
         {
-            let broken = state.instance.take();
-            self.report(&state.pool, fault, broken);
+            let broken = state.affinity.take().map(|broken| -> Wreck { broken });
+            self.report(state, Slot::Affinity(Arc::clone(&state.pool.name)), fault, broken);
         }
     }
 
-    fn adjust(&self, state: &mut State) {
-        let weights: Vec<_> = state.pool.rows.iter().map(|row| row.weight).collect();
-        if let Some(instance) = &mut state.instance
-            && let Err(fault) = instance.adjust(&weights, &state.readiness)
+    fn update_balancer(&self, state: &mut State, number: usize) {
+        self.tell_balancer(state, number, |instance, rows| instance.update(rows));
+    }
+
+    fn adjust_balancer(&self, state: &mut State, number: usize) {
+        self.tell_balancer(state, number, |instance, rows| instance.adjust(rows));
+    }
+
+    fn tell_balancer(
+        &self,
+        state: &mut State,
+        number: usize,
+        tell: impl FnOnce(&mut BalancerInstance, &[Row]) -> Result<(), Fault>,
+    ) {
+        if let (Some(Some(instance)), Some(rows)) =
+            (state.balancers.get_mut(number), state.known.told.shaped.get(number))
+            && let Err(fault) = tell(instance, rows)
         {
-            let broken = state.instance.take();
-            self.report(&state.pool, fault, broken);
+            let broken = state.balancers[number].take().map(|broken| -> Wreck { broken });
+            self.report(state, Slot::Balancer(Arc::clone(&state.pool.name), number), fault, broken);
         }
     }
 
-    fn report(&self, pool: &Pool, fault: Fault, instance: Option<Box<Instance>>) {
-        pool.decisions.of(self.worker).faults[fault.kind as usize].add(1);
-        // Control is gone only when the process ends.
-        let _ = self.events.send(Event::Faulted { worker: self.worker, pool: Arc::clone(&pool.name), fault, instance });
+    fn notice_cost(&self, state: &State) {
+        let costs = state.affinity.iter().map(|instance| instance.cost());
+        let cost = costs
+            .chain(state.balancers.iter().flatten().map(|instance| instance.cost()))
+            .fold(Cost::default(), Cost::max);
+        if cost.update.max(cost.adjust.unwrap_or_default()) > NOTICED {
+            let (pool, rows) = (Arc::clone(&state.pool.name), state.known.told.rows.len());
+            self.send(Event::Slow { pool, rows, cost });
+        }
     }
 }
 
-/// The fallback; when every ready backend was tried, the backups get their turn.
-fn fall_back(state: &mut State, tried: &[u32]) -> Option<Rc<Member>> {
-    let mut found = fallback::next(&mut state.cursor, &state.readiness, tried);
-    if found.is_none() && !tried.is_empty() {
-        let backups: Vec<_> = state
-            .pool
-            .members
-            .iter()
-            .map(|member| if member.backup { member.state } else { Readiness::Down })
-            .collect();
-        found = fallback::next(&mut state.cursor, &backups, tried);
+impl State {
+    /// Of each member, as it is.
+    fn set_readiness(&mut self) {
+        self.readiness = self.pool.rows.iter().map(|row| row.readiness).collect();
+        for (member, readiness) in self.members.iter().zip(&self.readiness) {
+            member.readiness.set(*readiness);
+        }
     }
-    state.table.get(found? as usize).map(Rc::clone)
+}
+
+impl Known {
+    /// Position of a member, if plugins were told of it.
+    pub(super) fn position(&self, member: &Rc<Member>) -> Option<u32> {
+        let position = member.position.get();
+        self.members.get(position as usize).filter(|known| Rc::ptr_eq(known, member)).map(|_| position)
+    }
+}
+
+fn by_backend(members: &[Rc<Member>]) -> HashMap<*const Backend, Rc<Member>> {
+    members.iter().map(|member| (Arc::as_ptr(&member.backend), Rc::clone(member))).collect()
 }

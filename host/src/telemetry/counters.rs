@@ -131,28 +131,30 @@ impl Default for Traffic {
     }
 }
 
-/// What one worker saw of the decisions for one pool.
+/// What one worker saw of the decisions of one plugin in one place.
 #[derive(Debug)]
 pub struct Decisions {
     /// Time of each decision, from setting the deadline to the checked answer.
     pub times: Histogram<9>,
     /// By [`FaultKind`].
     pub faults: [Counter; FaultKind::ALL.len()],
-    /// Answered by the fallback: the plugin passed, faulted or was not there.
-    pub fallbacks: Counter,
-    /// Refusals that were honoured.
-    pub refusals: Counter,
 }
 
 impl Default for Decisions {
     fn default() -> Self {
-        Self {
-            times: Histogram::new(&DECISION_BOUNDS),
-            faults: Default::default(),
-            fallbacks: Counter::default(),
-            refusals: Counter::default(),
-        }
+        Self { times: Histogram::new(&DECISION_BOUNDS), faults: Default::default() }
     }
+}
+
+/// What one worker saw come of the decisions for one pool or route.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    /// Answered by the fallback: all plugins passed, faulted or were not there.
+    pub fallbacks: Counter,
+    /// Refusals that were honoured.
+    pub refusals: Counter,
+    /// Clients that were bound, and got their backend.
+    pub found: Counter,
 }
 
 #[cfg(test)]

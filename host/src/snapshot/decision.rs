@@ -1,0 +1,244 @@
+//! One decision about a pool's backends: the affinity finds, else the chain picks, else the fallback.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use super::steering::{Known, State};
+use super::{Slot, Steering, Wreck, binding};
+use crate::decide::{
+    Affinity, Balancer, Facts, Fault, Head, Key, Keyed, Moment, Observer, Readiness, Verdict, check, check_found,
+    fallback, key,
+};
+use crate::pool::{Member, Note};
+use crate::telemetry::counters::Decisions;
+
+/// What was decided.
+pub enum Picked {
+    /// This backend.
+    Member {
+        /// The backend.
+        member: Rc<Member>,
+        /// Whether the client was bound to it.
+        found: bool,
+        /// For whoever learns from the attempt.
+        note: Note,
+    },
+    /// A plugin refuses with this status.
+    Refuse(u16),
+    /// No backend is ready that was not tried.
+    Nobody,
+}
+
+/// What a decision is made from, beside the facts.
+pub struct Circumstances<'a> {
+    /// 64 random bits.
+    pub random: u64,
+    /// When it is made.
+    pub now: Instant,
+    /// The same as Unix time in microseconds.
+    pub now_us: u64,
+    /// Seed of the key hash.
+    pub hash_seed: u64,
+    /// Where earlier attempts of this request went.
+    pub tried: &'a [Rc<Member>],
+}
+
+impl Circumstances<'_> {
+    /// The moment, for a plugin with these keys.
+    pub(super) fn moment(&self, keys: &[Key], facts: &Facts) -> Moment {
+        Moment {
+            key: key::hash(keys, facts, self.hash_seed),
+            random: self.random,
+            now_us: self.now_us,
+            attempt: u32::try_from(self.tried.len()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// What one plugin's answer comes to.
+enum Choice {
+    Member(Rc<Member>),
+    Refuse(u16),
+    Pass,
+}
+
+impl Steering {
+    /// Picks a backend for `facts`, which come back. Answers also when it was done.
+    pub fn pick(&self, mut facts: Box<Facts>, with: &Circumstances<'_>) -> (Box<Facts>, Picked, Instant) {
+        let state = &mut *self.state.borrow_mut();
+        facts.tried.clear();
+        facts.tried.extend(with.tried.iter().filter_map(|member| state.known.position(member)));
+        let mut note = Note { attempt: u32::try_from(with.tried.len()).unwrap_or(u32::MAX), ..Note::default() };
+        let mut clock = with.now;
+        let (back, mut choice) = self.find(state, facts, with, &mut note, &mut clock);
+        facts = back;
+        let found = matches!(choice, Choice::Member(_));
+        for number in 0..state.balancers.len() {
+            if !matches!(choice, Choice::Pass) {
+                break;
+            }
+            (facts, choice) = self.ask_balancer(state, number, facts, with, &mut note, &mut clock);
+        }
+        let verdicts = state.pool.verdicts.of(self.worker);
+        let picked = match choice {
+            Choice::Member(member) => {
+                if found {
+                    verdicts.found.add(1);
+                }
+                Picked::Member { member, found, note }
+            }
+            Choice::Refuse(status) => {
+                verdicts.refusals.add(1);
+                Picked::Refuse(status)
+            }
+            Choice::Pass => {
+                verdicts.fallbacks.add(1);
+                let member = fall_back(state, with.tried);
+                member.map_or(Picked::Nobody, |member| Picked::Member { member, found: false, note })
+            }
+        };
+        (facts, picked, clock)
+    }
+
+    fn find(
+        &self,
+        state: &mut State,
+        facts: Box<Facts>,
+        with: &Circumstances<'_>,
+        note: &mut Note,
+        clock: &mut Instant,
+    ) -> (Box<Facts>, Choice) {
+        let Some(instance) = &mut state.affinity else { return (facts, Choice::Pass) };
+        let moment = with.moment(instance.keys(), &facts);
+        if instance.observes() {
+            note.keys.push(moment.key);
+        }
+        let (facts, answer) = instance.find(moment, facts);
+        let answer = answer.and_then(|verdict| {
+            check_found(verdict, &state.known.readiness, &facts.tried).map(|()| state.known.choice(verdict, true))
+        });
+        if let Some(element) = &state.pool.chain.affinity {
+            take_time(element.decisions.of(self.worker), clock);
+        }
+        let choice = answer.unwrap_or_else(|fault| {
+            self.affinity_failed(state, fault);
+            Choice::Pass
+        });
+        (facts, choice)
+    }
+
+    fn ask_balancer(
+        &self,
+        state: &mut State,
+        number: usize,
+        facts: Box<Facts>,
+        with: &Circumstances<'_>,
+        note: &mut Note,
+        clock: &mut Instant,
+    ) -> (Box<Facts>, Choice) {
+        let Some(instance) = &mut state.balancers[number] else { return (facts, Choice::Pass) };
+        let moment = with.moment(instance.keys(), &facts);
+        if instance.observes() {
+            note.keys.push(moment.key);
+        }
+        let (facts, answer) = instance.pick(moment, facts);
+        let answer = answer.and_then(|verdict| {
+            check(verdict, &state.known.readiness, &facts.tried).map(|()| state.known.choice(verdict, false))
+        });
+        if let Some(element) = state.pool.chain.balancers.get(number) {
+            take_time(element.decisions.of(self.worker), clock);
+        }
+        let choice = answer.unwrap_or_else(|fault| {
+            let broken = state.balancers[number].take_if(|instance| instance.is_poisoned());
+            let slot = Slot::Balancer(Arc::clone(&state.pool.name), number);
+            self.report(state, slot, fault, broken.map(|broken| -> Wreck { broken }));
+            Choice::Pass
+        });
+        (facts, choice)
+    }
+
+    fn affinity_failed(&self, state: &mut State, fault: Fault) {
+        let broken = state.affinity.take_if(|instance| instance.is_poisoned());
+        let slot = Slot::Affinity(Arc::clone(&state.pool.name));
+        self.report(state, slot, fault, broken.map(|broken| -> Wreck { broken }));
+    }
+
+    /// Whether [`Steering::bind`] is to be called for a response.
+    pub fn binds(&self) -> bool {
+        self.state.borrow().affinity.is_some()
+    }
+
+    /// Binds the client to the backend that answered with `head`, to which headers are added. `found` as picked.
+    /// Facts and head come back.
+    pub fn bind(
+        &self,
+        mut facts: Box<Facts>,
+        mut head: Box<Head>,
+        with: &Circumstances<'_>,
+        member: &Rc<Member>,
+        found: bool,
+    ) -> (Box<Facts>, Box<Head>) {
+        let state = &mut *self.state.borrow_mut();
+        // A backend that plugins do not know, as it came or went meanwhile, binds nobody.
+        let (Some(instance), Some(backend)) = (&mut state.affinity, state.known.position(member)) else {
+            return (facts, head);
+        };
+        let moment = with.moment(instance.keys(), &facts);
+        let answer;
+        (facts, head, answer) = instance.bind(moment, facts, head, backend, found.then_some(backend));
+        let added = answer.and_then(|wanted| {
+            let allowed = state.pool.chain.affinity.as_ref().map_or(&[][..], |element| &element.headers);
+            binding::add(&mut head.headers, wanted, allowed)
+        });
+        if let Err(fault) = added {
+            self.affinity_failed(state, fault);
+        }
+        (facts, head)
+    }
+}
+
+impl Known {
+    /// An answer that was checked against what the plugin knows, held against what is true.
+    fn choice(&self, verdict: Verdict, bound: bool) -> Choice {
+        match verdict {
+            Verdict::Pass => Choice::Pass,
+            Verdict::Refuse(status) => Choice::Refuse(status),
+            Verdict::Backend(index) => match self.members.get(index as usize) {
+                Some(member) => match member.readiness.get() {
+                    Readiness::Ready => Choice::Member(Rc::clone(member)),
+                    Readiness::Draining if bound => Choice::Member(Rc::clone(member)),
+                    _ => Choice::Pass,
+                },
+                None => Choice::Pass,
+            },
+        }
+    }
+}
+
+/// Counts the time since `clock`, which is set to now.
+fn take_time(decisions: &Decisions, clock: &mut Instant) {
+    let now = Instant::now();
+    decisions.times.observe(now.saturating_duration_since(*clock));
+    *clock = now;
+}
+
+/// The fallback; when every ready backend was tried, the backups get their turn.
+fn fall_back(state: &mut State, tried: &[Rc<Member>]) -> Option<Rc<Member>> {
+    // Rare: a retry. The plugins' table may be another one.
+    let position = |member| state.members.iter().position(|known| Rc::ptr_eq(known, member));
+    let tried: SmallVec<[u32; 4]> = tried.iter().filter_map(|member| u32::try_from(position(member)?).ok()).collect();
+    let mut found = fallback::next(&mut state.cursor, &state.readiness, &tried);
+    if found.is_none() && !tried.is_empty() {
+        let backups: Vec<_> = state
+            .pool
+            .members
+            .iter()
+            .map(|member| if member.backup { member.state } else { Readiness::Down })
+            .collect();
+        found = fallback::next(&mut state.cursor, &backups, &tried);
+    }
+    state.members.get(found? as usize).map(Rc::clone)
+}

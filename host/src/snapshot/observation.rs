@@ -1,0 +1,90 @@
+//! What plugins learn from: attempts that ended, and time that passes.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::steering::State;
+use super::{Slot, Steering, Wreck};
+use crate::decide::outcome::BATCH;
+use crate::decide::{Fault, Observer, Outcome};
+use crate::pool::outbox::Ended;
+
+impl Steering {
+    /// Hands over what ended, and ticks. To be called about every 100 ms while the worker has something to do;
+    /// `now_us` is Unix time at `now`.
+    pub fn tick(&self, now: Instant, now_us: u64) {
+        let state = &mut *self.state.borrow_mut();
+        self.deliver_at(state, now, now_us);
+        self.each_observer(state, |observer, _| observer.tick(now_us));
+    }
+
+    /// Hands over what ended, before it is told another table.
+    pub(super) fn deliver_in(&self, state: &mut State) {
+        if self.site.outbox.is_wanted() {
+            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+            let now_us = u64::try_from(wall).unwrap_or(u64::MAX).max(state.now_us);
+            self.deliver_at(state, Instant::now(), now_us);
+        }
+    }
+
+    fn deliver_at(&self, state: &mut State, now: Instant, now_us: u64) {
+        state.now_us = now_us;
+        let ended = self.site.outbox.take();
+        for batch in ended.chunks(BATCH) {
+            // Who left the table is nobody's business any more.
+            let known: Vec<(u32, &Ended)> = batch
+                .iter()
+                .filter_map(|ended| state.known.position(&ended.member).map(|position| (position, ended)))
+                .collect();
+            self.each_observer(state, |observer, number| {
+                let outcome = |(backend, ended): &(u32, &Ended)| Outcome {
+                    backend: *backend,
+                    kind: ended.kind,
+                    status: ended.status,
+                    latency_us: ended.latency_us,
+                    attempt: ended.note.attempt,
+                    key: ended.note.keys.get(number).copied().flatten(),
+                    at_us: now_us.saturating_sub(microseconds(now, ended.at)),
+                };
+                let outcomes: Vec<_> = known.iter().map(outcome).collect();
+                if observer.observes() { observer.observe(&outcomes, now_us) } else { Ok(()) }
+            });
+        }
+    }
+
+    /// Calls each instance, with its number among those that want outcomes.
+    fn each_observer(&self, state: &mut State, mut call: impl FnMut(&mut dyn Observer, usize) -> Result<(), Fault>) {
+        let mut number = 0;
+        let mut broken: Vec<(Slot, Fault, Wreck)> = Vec::new();
+        let name = &state.pool.name;
+        if let Some(instance) = &mut state.affinity {
+            let called = call(&mut **instance, number);
+            number += usize::from(instance.observes());
+            if let (Err(fault), Some(wreck)) = (called, state.affinity.take_if(|instance| instance.is_poisoned())) {
+                broken.push((Slot::Affinity(Arc::clone(name)), fault, wreck));
+            }
+        }
+        for (position, slot) in state.balancers.iter_mut().enumerate() {
+            let Some(instance) = slot else { continue };
+            let called = call(&mut **instance, number);
+            number += usize::from(instance.observes());
+            if let (Err(fault), Some(wreck)) = (called, slot.take_if(|instance| instance.is_poisoned())) {
+                broken.push((Slot::Balancer(Arc::clone(name), position), fault, wreck));
+            }
+        }
+        for (slot, fault, wreck) in broken {
+            self.report(state, slot, fault, Some(wreck));
+        }
+    }
+
+    /// Collects outcomes while any instance wants them.
+    pub(super) fn listen_to_outcomes(&self, state: &State) {
+        let affinity = state.affinity.iter().any(|instance| instance.observes());
+        let wanted = affinity || state.balancers.iter().flatten().any(|instance| instance.observes());
+        self.site.outbox.want(wanted);
+    }
+}
+
+fn microseconds(now: Instant, at: Instant) -> u64 {
+    u64::try_from(now.saturating_duration_since(at).as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,220 @@
+//! A pool at one moment: its backends, the plugins that steer it, and what those are told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+
+use crate::decide::table::Table;
+use crate::decide::{Key, PoolLoad, Readiness, Row};
+use crate::plugin::{Definition, Seat};
+use crate::pool::Backend;
+use crate::telemetry::counters::{Decisions, PerWorker, Verdicts};
+
+/// A set of interchangeable backends, and how to pick among them.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    /// Unique.
+    pub name: Arc<str>,
+    /// In the order of the table that plugins get.
+    pub members: Vec<PoolMember>,
+    /// The same, as plugins are to see it.
+    pub rows: Arc<[Row]>,
+    /// Grows when `rows` need an `update`: membership, addresses, labels, configured weights.
+    pub membership: u64,
+    /// Grows when `rows` need an `adjust`: weights and readiness.
+    pub adjustment: u64,
+    /// What plugins are to be told at once; none: they will be told when it has been prepared.
+    pub told: Option<Arc<Told>>,
+    /// The plugins.
+    pub chain: Arc<Chain>,
+    /// Numbers of the pool.
+    pub load: Arc<PoolLoad>,
+    /// What came of its decisions.
+    pub verdicts: Arc<PerWorker<Verdicts>>,
+    /// How its backends are used.
+    pub policy: Policy,
+}
+
+/// The plugins that steer a pool, in the order in which they are asked.
+#[derive(Debug)]
+pub struct Chain {
+    /// Asked first, if there is one.
+    pub affinity: Option<Element>,
+    /// Asked one after the other, until one has an opinion.
+    pub balancers: Vec<Element>,
+    /// Weigh for the balancers from this position on, in this order.
+    pub shapers: Vec<(usize, Element)>,
+}
+
+/// A plugin where it is used.
+#[derive(Debug)]
+pub struct Element {
+    /// The plugin.
+    pub definition: Arc<Definition>,
+    /// Its settings, a JSON object.
+    pub settings: Arc<str>,
+    /// `key` of the configuration.
+    pub keys: Vec<Key>,
+    /// What its instances share.
+    pub table: Arc<dyn Table>,
+    /// Names besides `set-cookie` that it may add to responses.
+    pub headers: Arc<[HeaderName]>,
+    /// Counts of its decisions.
+    pub decisions: Arc<PerWorker<Decisions>>,
+}
+
+/// What the plugins of a pool are told: rows, and the same with the weights that shapers gave them.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The pool's when this was made.
+    pub membership: u64,
+    /// The pool's when this was made.
+    pub adjustment: u64,
+    /// Behind the rows.
+    pub backends: Vec<Arc<Backend>>,
+    /// For the affinity.
+    pub rows: Arc<[Row]>,
+    /// For each balancer.
+    pub shaped: Vec<Arc<[Row]>>,
+}
+
+/// How a pool's backends are used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// For a connection.
+    pub connect_timeout: Duration,
+    /// For a response head, and between two parts of a body.
+    pub response_timeout: Duration,
+    /// For kept connections.
+    pub idle_timeout: Duration,
+    /// Kept connections per backend and worker.
+    pub max_idle: usize,
+    /// Further backends tried.
+    pub retries: u32,
+}
+
+/// A backend in its pool.
+#[derive(Debug, Clone)]
+pub struct PoolMember {
+    /// The backend itself.
+    pub backend: Arc<Backend>,
+    /// Set by the configuration, or at run time.
+    pub weight: u32,
+    /// Set by the configuration, or at run time.
+    pub state: Readiness,
+    /// Only while no other backend is ready.
+    pub backup: bool,
+    /// For plugins, sorted by key.
+    pub labels: Arc<[(String, String)]>,
+}
+
+impl Pool {
+    /// The table as plugins see it: backups are down while another backend is ready.
+    pub fn rows(members: &[PoolMember]) -> Arc<[Row]> {
+        let primary = members.iter().any(|member| !member.backup && member.state == Readiness::Ready);
+        let row = |member: &PoolMember| Row {
+            id: Arc::clone(&member.backend.id),
+            address: Arc::clone(&member.backend.address_text),
+            weight: member.weight,
+            readiness: if member.backup && primary { Readiness::Down } else { member.state },
+            labels: Arc::clone(&member.labels),
+            load: Arc::clone(&member.backend.load),
+        };
+        members.iter().map(row).collect()
+    }
+
+    /// Backends that a new client may be given now.
+    pub fn ready(&self) -> usize {
+        self.rows.iter().filter(|row| row.readiness == Readiness::Ready).count()
+    }
+
+    /// Of this pool's rows, with the weights that shapers gave; `weights` has one list for each shaper that answered,
+    /// with the number of the balancer that it comes before.
+    pub fn told(&self, weights: &[(usize, Vec<u32>)]) -> Told {
+        let (mut rows, mut next) = (Arc::clone(&self.rows), weights.iter().peekable());
+        let balancers = 0..self.chain.balancers.len();
+        let shaped = balancers.map(|balancer| {
+            while let Some((_, weights)) = next.next_if(|(before, _)| *before <= balancer) {
+                rows = weighed(&rows, weights);
+            }
+            Arc::clone(&rows)
+        });
+        Told {
+            membership: self.membership,
+            adjustment: self.adjustment,
+            shaped: shaped.collect(),
+            backends: self.members.iter().map(|member| Arc::clone(&member.backend)).collect(),
+            rows: Arc::clone(&self.rows),
+        }
+    }
+
+    /// What is counted for plugins changes with the rows.
+    pub fn count(&self) {
+        self.load.set_ready(self.ready());
+    }
+}
+
+/// `rows` with other weights.
+pub fn weighed(rows: &[Row], weights: &[u32]) -> Arc<[Row]> {
+    let weigh = |(row, weight): (&Row, &u32)| Row { weight: (*weight).min(MAX_WEIGHT), ..row.clone() };
+    rows.iter().zip(weights).map(weigh).collect()
+}
+
+/// The largest weight.
+const MAX_WEIGHT: u32 = 65_535;
+
+impl Chain {
+    /// Balancers and shapers in the order of the configuration.
+    pub fn written(&self) -> impl Iterator<Item = &Element> {
+        (0..=self.balancers.len()).flat_map(|number| {
+            let before = self.shapers.iter().filter(move |(before, _)| *before == number);
+            before.map(|(_, element)| element).chain(self.balancers.get(number))
+        })
+    }
+
+    /// All elements, each with the role it has here.
+    pub fn elements(&self) -> impl Iterator<Item = (&'static str, &Element)> {
+        let affinity = self.affinity.iter().map(|element| ("affinity", element));
+        let shapers = self.shapers.iter().map(|(_, element)| ("shaper", element));
+        affinity.chain(shapers).chain(self.balancers.iter().map(|element| ("balancer", element)))
+    }
+}
+
+/// Where an element's instance sits.
+pub struct Place<'a> {
+    /// The pool or the route.
+    pub name: &'a Arc<str>,
+    /// The worker.
+    pub worker: usize,
+    /// Number of workers.
+    pub workers: usize,
+    /// The pool's numbers.
+    pub load: &'a Arc<PoolLoad>,
+    /// What it is told first.
+    pub rows: &'a Arc<[Row]>,
+}
+
+impl Element {
+    /// A seat for an instance of it.
+    pub fn seat(&self, place: &Place<'_>) -> Seat {
+        Seat {
+            definition: Arc::clone(&self.definition),
+            pool: Arc::clone(place.name),
+            worker: u32::try_from(place.worker).unwrap_or(u32::MAX),
+            workers: u32::try_from(place.workers).unwrap_or(u32::MAX),
+            settings: Arc::clone(&self.settings),
+            keys: self.keys.clone(),
+            load: Arc::clone(place.load),
+            rows: Arc::clone(place.rows),
+            pools: Arc::new([]),
+            table: Arc::clone(&self.table),
+        }
+    }
+}
+
+/// Labels as plugins get them.
+pub fn labels(labels: &BTreeMap<String, String>) -> Arc<[(String, String)]> {
+    labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
