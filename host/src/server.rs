@@ -5,7 +5,10 @@
 
 pub mod assembly;
 pub mod control;
+mod elements;
 mod faults;
+mod preparation;
+pub mod secret;
 pub mod sockets;
 
 use std::io;
@@ -13,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::config::secret::SecretError;
 use crate::plugin::{BuildError, LoadError};
 
 /// Why the process does not start.
@@ -24,6 +28,17 @@ pub enum StartError {
     /// A plugin cannot be configured.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Nobody would see what a shaper answers.
+    #[error("pool `{pool}`: `{shaper}` is a shaper, and no balancer comes behind it in the chain")]
+    NoBalancer {
+        /// The pool.
+        pool: Arc<str>,
+        /// The plugin.
+        shaper: Arc<str>,
+    },
+    /// The secret cannot be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// An address cannot be listened on.
     #[error("listener `{name}` cannot listen on {address}: {error}")]
     Listen {

@@ -3,7 +3,6 @@
 //! Nothing it holds is shared but atomics; control talks to it by [`Command`]s, it answers by [`Event`]s.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::rc::Rc;
@@ -20,25 +19,24 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::plugin::Activity;
 use crate::proxy::{Clock, Proxy, http};
-use crate::snapshot::{Event, Seated, Snapshot, View};
+use crate::snapshot::{Crew, Event, Replacement, Seats, Slot, Snapshot, Told, View};
 use crate::telemetry::access::Sink;
 
 /// What control tells a worker.
 pub enum Command {
     /// Serve this snapshot from now on.
-    Apply {
-        /// The same for all workers.
-        snapshot: Arc<Snapshot>,
-        /// This worker's instances, for pools that are new or got a new plugin.
-        instances: HashMap<Arc<str>, Seated>,
-    },
-    /// Decide with this instance from now on.
-    Replace {
-        /// For this pool.
+    Apply(Arc<Snapshot>),
+    /// Tell a pool's plugins what was prepared for them.
+    Tell {
+        /// The pool.
         pool: Arc<str>,
-        /// With the table of a snapshot that may be an older one.
-        instance: Seated,
+        /// The table.
+        told: Arc<Told>,
+        /// Instances that know it already, in place of those that are there.
+        seats: Option<Seats>,
     },
+    /// Decide with this instance from now on, in place of one that broke.
+    Replace(Slot, Replacement),
     /// Accept nothing new, finish what runs within this time, and end.
     Drain(Duration),
 }
@@ -49,8 +47,8 @@ pub struct Launch {
     pub worker: usize,
     /// What it serves first.
     pub snapshot: Arc<Snapshot>,
-    /// Its instances, by pool.
-    pub instances: HashMap<Arc<str>, Seated>,
+    /// Its instances.
+    pub crew: Crew,
     /// Its own sockets, with the number of their listener.
     pub sockets: Vec<(usize, StdListener)>,
     /// The time of day.
@@ -106,9 +104,9 @@ fn run(launch: Launch, commands: UnboundedReceiver<Command>) {
 
 /// Serves until it is told to drain. Answers how many connections were cut off.
 async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usize {
-    let Launch { worker, snapshot, instances, sockets, clock, access_log, activity, events } = launch;
+    let Launch { worker, snapshot, crew, sockets, clock, access_log, activity, events } = launch;
     activity.busy();
-    let view = View::next(worker, None, snapshot, instances, &events);
+    let view = View::first(worker, snapshot, crew, &events);
     let proxy = Proxy::new(worker, view, clock, access_log);
     let stop = Rc::new(Stop::default());
     for (listener, socket) in sockets {
@@ -122,17 +120,16 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
     let _ = events.send(Event::Started { worker });
     let timeout = loop {
         match commands.recv().await {
-            Some(Command::Apply { snapshot, instances }) => {
-                let before = Rc::clone(&proxy.view.borrow());
-                let next = View::next(worker, Some(&before), snapshot, instances, &events);
+            Some(Command::Apply(snapshot)) => {
+                let next = proxy.view.borrow().next(snapshot);
                 proxy.view.replace(Rc::new(next));
             }
-            Some(Command::Replace { pool, instance }) => {
-                let view = Rc::clone(&proxy.view.borrow());
-                if let Some(steering) = view.find(&pool) {
-                    steering.replace(Some(instance));
+            Some(Command::Tell { pool, told, seats }) => {
+                if let Some(steering) = proxy.view.borrow().find(&pool) {
+                    steering.tell(told, seats);
                 }
             }
+            Some(Command::Replace(slot, replacement)) => proxy.view.borrow().replace(&slot, replacement),
             Some(Command::Drain(timeout)) => break timeout,
             None => break Duration::ZERO,
         }

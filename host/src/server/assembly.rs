@@ -1,72 +1,91 @@
 //! From a configuration to a first snapshot and the instances of every worker: all or nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::StartError;
-use crate::config::{self, Config, PluginUse};
-use crate::decide::Readiness;
-use crate::plugin::{Definition, Registry, Seat, Source};
+use super::elements::Elements;
+use super::preparation::{self, Shapers};
+use super::secret::Secret;
+use crate::config::{self, Config};
+use crate::decide::{PoolLoad, Readiness};
+use crate::plugin::{Definition, Registry, Source};
 use crate::pool::Backend;
 use crate::route;
-use crate::snapshot::{Listener, Policy, Pool, PoolMember, Seated, Snapshot};
+use crate::snapshot::{Crew, Crossing, Listener, Policy, Pool, PoolMember, Snapshot, Told, pool::labels};
 use crate::telemetry::counters::PerWorker;
 
-/// What workers start with.
+/// What control and the workers start with.
 pub struct Assembly {
     /// The first snapshot.
     pub snapshot: Arc<Snapshot>,
-    /// For each worker, its instances by pool.
-    pub instances: Vec<HashMap<Arc<str>, Seated>>,
-    /// How to build an instance of a pool again, by pool.
-    pub uses: BTreeMap<Arc<str>, PluginUse>,
+    /// For each worker, its instances.
+    pub crews: Vec<Crew>,
+    /// For each pool, the instances of its shapers, and what its plugins were told.
+    pub shaped: BTreeMap<Arc<str>, (Shapers, Arc<Told>)>,
 }
 
-/// Loads the plugins, configures an instance for every worker and pool, and builds the snapshot.
+/// Loads the plugins, configures an instance for every place where one is needed, and builds the snapshot.
 ///
 /// # Errors
 /// Everything that is wrong with the plugins.
-pub async fn assemble(config: &Config, registry: &Registry, workers: usize) -> Result<Assembly, Vec<StartError>> {
+pub async fn assemble(
+    config: &Config,
+    registry: &Registry,
+    secret: &Secret,
+    workers: usize,
+) -> Result<Assembly, Vec<StartError>> {
     let definitions = load(config, registry).await?;
+    let mut elements = Elements::new(config, &definitions, secret, workers);
+    let mut errors = Vec::new();
     let mut pools = Vec::new();
-    let mut uses = BTreeMap::new();
     for (name, pool) in &config.pools {
-        let Some(definition) = definitions.get(&pool.balancer.plugin) else { continue };
-        pools.push(Arc::new(build_pool(name, pool, definition, workers)));
-        uses.insert(Arc::clone(name), pool.balancer.clone());
+        match elements.chain(name, pool) {
+            Ok(chain) => pools.push(build_pool(name, pool, chain, workers)),
+            Err(error) => errors.push(error),
+        }
     }
-    let instances = configure(&pools, &uses, registry, workers).await?;
     let number = |name: &str| pools.iter().position(|pool| *pool.name == *name);
+    let crossings: Vec<_> = config.routes.iter().map(|route| crossing(route, &mut elements, &pools, workers)).collect();
+    let listener = |name: &str| config.listeners.iter().position(|listener| *listener.name == *name);
     let listeners: Vec<_> = config
         .listeners
         .iter()
         .map(|listener| Arc::new(build_listener(listener, number, pools.len(), workers)))
         .collect();
-    let listener = |name: &str| config.listeners.iter().position(|listener| *listener.name == *name);
     let routes = Arc::new(route::Table::new(&config.routes, listener, number));
-    let snapshot = Arc::new(Snapshot { listeners, routes, pools, hash_seed: config.server.hash_seed });
-    Ok(Assembly { snapshot, instances, uses })
-}
-
-/// Where a worker's instance of a pool sits.
-pub fn seat(pool: &Pool, used: &PluginUse, worker: usize, workers: usize) -> Seat {
-    Seat {
-        definition: Arc::clone(&pool.balancer),
-        pool: Arc::clone(&pool.name),
-        worker: u32::try_from(worker).unwrap_or(u32::MAX),
-        workers: u32::try_from(workers).unwrap_or(u32::MAX),
-        settings: serde_json::Value::Object(used.settings.clone()).to_string().into(),
-        keys: used.keys.clone(),
-        load: Arc::clone(&pool.load),
-        rows: pool.rows.clone().into(),
+    if !errors.is_empty() {
+        return Err(errors);
     }
+    let mut crews: Vec<Crew> = (0..workers).map(|_| Crew::default()).collect();
+    let mut shaped = BTreeMap::new();
+    for pool in &mut pools {
+        match seat_pool(pool, &mut crews, registry).await {
+            Ok(shapers) => drop(shaped.insert(Arc::clone(&pool.name), shapers)),
+            Err(error) => errors.push(error),
+        }
+    }
+    for crossing in &crossings {
+        if let Err(error) = seat_router(crossing.as_deref(), &mut crews, registry).await {
+            errors.push(error);
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let pools = pools.into_iter().map(Arc::new).collect();
+    let hash_seed = config.server.hash_seed;
+    let snapshot = Arc::new(Snapshot { listeners, routes, crossings: crossings.into(), pools, hash_seed });
+    Ok(Assembly { snapshot, crews, shaped })
 }
 
-/// Every plugin that a pool uses, once.
+/// Every plugin that is used, once.
 async fn load(config: &Config, registry: &Registry) -> Result<BTreeMap<Arc<str>, Arc<Definition>>, Vec<StartError>> {
     let mut definitions = BTreeMap::new();
     let mut errors = Vec::new();
-    for name in config.pools.values().map(|pool| &pool.balancer.plugin) {
+    let pools = config.pools.values().flat_map(|pool| pool.affinity.iter().chain(&pool.balancer));
+    let routers = config.routes.iter().filter_map(|route| route.router.as_ref().map(|router| &router.used));
+    for name in pools.chain(routers).map(|used| &used.plugin) {
         if definitions.contains_key(name) {
             continue;
         }
@@ -84,31 +103,42 @@ async fn load(config: &Config, registry: &Registry) -> Result<BTreeMap<Arc<str>,
     if errors.is_empty() { Ok(definitions) } else { Err(errors) }
 }
 
-async fn configure(
-    pools: &[Arc<Pool>],
-    uses: &BTreeMap<Arc<str>, PluginUse>,
+/// Has a pool weighed and all its instances built.
+async fn seat_pool(
+    pool: &mut Pool,
+    crews: &mut [Crew],
     registry: &Registry,
-    workers: usize,
-) -> Result<Vec<HashMap<Arc<str>, Seated>>, Vec<StartError>> {
-    let mut errors = Vec::new();
-    let mut instances: Vec<HashMap<_, _>> = (0..workers).map(|_| HashMap::new()).collect();
-    for pool in pools {
-        let Some(used) = uses.get(&pool.name) else { continue };
-        for (worker, instances) in instances.iter_mut().enumerate() {
-            match registry.build(seat(pool, used, worker, workers)).await {
-                Ok(instance) => drop(instances.insert(Arc::clone(&pool.name), Seated::new(instance, pool))),
-                Err(error) => {
-                    // The other workers would only say the same.
-                    errors.push(error.into());
-                    break;
-                }
-            }
-        }
+) -> Result<(Shapers, Arc<Told>), StartError> {
+    let mut shapers = Shapers::new(&pool.chain);
+    let workers = crews.len();
+    let (told, problems) = preparation::shape(registry, pool, &mut shapers, workers).await;
+    if let Some(problem) = problems.into_iter().next() {
+        return Err(problem.into_start_error(pool));
     }
-    if errors.is_empty() { Ok(instances) } else { Err(errors) }
+    let told = Arc::new(told);
+    for (worker, crew) in crews.iter_mut().enumerate() {
+        // The other workers would only say the same.
+        let seats = preparation::seats(registry, pool, &told, worker, workers).await?;
+        crew.pools.insert(Arc::clone(&pool.name), seats);
+    }
+    pool.told = Some(Arc::clone(&told));
+    pool.count();
+    Ok((shapers, told))
 }
 
-fn build_pool(name: &Arc<str>, pool: &config::Pool, definition: &Arc<Definition>, workers: usize) -> Pool {
+async fn seat_router(crossing: Option<&Crossing>, crews: &mut [Crew], registry: &Registry) -> Result<(), StartError> {
+    let workers = crews.len();
+    for (worker, crew) in crews.iter_mut().enumerate() {
+        let instance = match crossing {
+            Some(crossing) => Some(Box::new(registry.build(crossing.seat(worker, workers)).await?)),
+            None => None,
+        };
+        crew.routers.push(instance);
+    }
+    Ok(())
+}
+
+fn build_pool(name: &Arc<str>, pool: &config::Pool, chain: crate::snapshot::Chain, workers: usize) -> Pool {
     let members: Vec<_> = pool
         .backends
         .iter()
@@ -119,7 +149,7 @@ fn build_pool(name: &Arc<str>, pool: &config::Pool, definition: &Arc<Definition>
                 weight: backend.weight,
                 state: if backend.draining { Readiness::Draining } else { Readiness::Ready },
                 backup: backend.backup,
-                labels: backend.labels.clone(),
+                labels: labels(&backend.labels),
             }
         })
         .collect();
@@ -129,9 +159,10 @@ fn build_pool(name: &Arc<str>, pool: &config::Pool, definition: &Arc<Definition>
         members,
         membership: 1,
         adjustment: 1,
-        balancer: Arc::clone(definition),
-        load: Arc::default(),
-        decisions: Arc::new(PerWorker::new(workers)),
+        told: None,
+        chain: Arc::new(chain),
+        load: Arc::new(PoolLoad::new(workers)),
+        verdicts: Arc::new(PerWorker::new(workers)),
         policy: Policy {
             connect_timeout: pool.connect_timeout,
             response_timeout: pool.response_timeout,
@@ -140,6 +171,25 @@ fn build_pool(name: &Arc<str>, pool: &config::Pool, definition: &Arc<Definition>
             retries: pool.retries,
         },
     }
+}
+
+fn crossing(
+    route: &config::Route,
+    elements: &mut Elements<'_>,
+    pools: &[Pool],
+    workers: usize,
+) -> Option<Arc<Crossing>> {
+    let router = route.router.as_ref()?;
+    let position = |name: &Arc<str>| pools.iter().position(|pool| pool.name == *name);
+    let positions: Vec<_> = router.pools.iter().filter_map(position).collect();
+    let numbers = positions.iter().map(|position| &pools[*position]);
+    Some(Arc::new(Crossing {
+        name: Arc::clone(&route.name),
+        element: elements.router(&route.name, &router.used)?,
+        numbers: numbers.map(|pool| (Arc::clone(&pool.name), Arc::clone(&pool.load))).collect(),
+        pools: positions,
+        verdicts: Arc::new(PerWorker::new(workers)),
+    }))
 }
 
 fn build_listener(

@@ -2,28 +2,31 @@
 //!
 //! It never runs guest code and never blocks: plugins are compiled and built on builder threads.
 
-use std::collections::{BTreeMap, HashMap};
+mod repair;
+mod tables;
+
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
-use tokio::time::Instant;
 
+use self::tables::{PoolTable, Prepared};
 use super::StartError;
-use super::assembly::{self, Assembly, assemble};
+use super::assembly::{Assembly, assemble};
 use super::faults::Faults;
+use super::secret::Secret;
 use super::sockets::listen;
 use crate::admin::{self, Order, Overview};
-use crate::config::{Config, PluginUse};
-use crate::decide::Fault;
-use crate::plugin::{Instance, Registry, RegistryOptions};
+use crate::config::Config;
+use crate::plugin::{BuildError, Registry, RegistryOptions};
 use crate::proxy::Clock;
-use crate::snapshot::{Event, Seated, Snapshot};
+use crate::snapshot::{Event, Replacement, Slot, Snapshot};
 use crate::telemetry::access::Writer;
 use crate::worker::{Command, Launch, Worker};
 
@@ -33,8 +36,9 @@ use crate::worker::{Command, Launch, Worker};
 /// Everything that is wrong.
 pub fn check(config: &Config) -> Result<(), Vec<StartError>> {
     local(async {
-        let registry = registry(config)?;
-        assemble(config, &registry, 1).await.map(drop)
+        let registry = registry(config, 1)?;
+        let secret = Secret::of(config).map_err(|error| vec![error])?;
+        assemble(config, &registry, &secret, 1).await.map(drop)
     })
 }
 
@@ -44,9 +48,10 @@ pub fn check(config: &Config) -> Result<(), Vec<StartError>> {
 /// Everything that keeps it from starting; nothing has been started then.
 pub fn run(config: Config) -> Result<(), Vec<StartError>> {
     local(async {
-        let registry = Rc::new(registry(&config)?);
         let workers = config.server.workers;
-        let assembly = assemble(&config, &registry, workers).await?;
+        let registry = Rc::new(registry(&config, workers)?);
+        let secret = Secret::of(&config).map_err(|error| vec![error])?;
+        let assembly = assemble(&config, &registry, &secret, workers).await?;
         let mut control = Control::start(&config, registry, assembly).await.map_err(|error| vec![error])?;
         control.serve().await;
         Ok(())
@@ -58,15 +63,25 @@ fn local<T>(work: impl Future<Output = Result<T, Vec<StartError>>>) -> Result<T,
     runtime.map_err(|error| vec![error.into()])?.block_on(work)
 }
 
-fn registry(config: &Config) -> Result<Registry, Vec<StartError>> {
-    let options =
-        RegistryOptions { max_component_size: config.server.max_component_size, ..RegistryOptions::default() };
+fn registry(config: &Config, workers: usize) -> Result<Registry, Vec<StartError>> {
+    let max_instances = config.server.max_instances.unwrap_or_else(|| instances(config, workers));
+    let options = RegistryOptions { max_component_size: config.server.max_component_size, max_instances };
     Registry::new(options).map_err(|error| vec![error.into()])
+}
+
+/// As many as the configuration needs, three times over: those that decide, those that come, those that go.
+fn instances(config: &Config, workers: usize) -> u32 {
+    const FEWEST: u32 = 256;
+    /// Each reserves 16 GiB of an address space of 128 TiB.
+    const MOST: u32 = 4000;
+    let pools: usize =
+        config.pools.values().map(|pool| pool.balancer.len() + usize::from(pool.affinity.is_some())).sum();
+    let routers = config.routes.iter().filter(|route| route.router.is_some()).count();
+    u32::try_from(3 * workers * (pools + routers)).unwrap_or(MOST).clamp(FEWEST, MOST)
 }
 
 struct Control {
     registry: Rc<Registry>,
-    uses: BTreeMap<Arc<str>, PluginUse>,
     snapshot: Arc<Snapshot>,
     published: watch::Sender<Arc<Snapshot>>,
     workers: Vec<Worker>,
@@ -76,28 +91,35 @@ struct Control {
     drain_timeout: Duration,
     overview: Overview,
     faults: Faults,
-    /// Instances that were built again, for a worker and pool.
-    rebuilt: (mpsc::UnboundedSender<Rebuilt>, UnboundedReceiver<Rebuilt>),
+    tables: HashMap<Arc<str>, PoolTable>,
+    /// What was done elsewhere, and is to be gone on with here.
+    done: (UnboundedSender<Done>, UnboundedReceiver<Done>),
 }
 
-struct Rebuilt {
-    worker: usize,
-    pool: Arc<str>,
-    instance: Seated,
+/// What was done elsewhere.
+enum Done {
+    /// A broken instance was built again, or not.
+    Rebuilt { worker: usize, slot: Slot, built: Result<Replacement, BuildError> },
+    /// A table is ready to be told.
+    Prepared(Box<Prepared>),
+    /// It is time to prepare this pool's table once more.
+    PrepareAgain(Arc<str>),
 }
 
 /// What may make control act.
 enum Wake {
     Event(Event),
     Order(Order),
-    Rebuilt(Rebuilt),
+    Done(Done),
     Reopen,
     Stop(&'static str),
 }
 
 impl Control {
     async fn start(config: &Config, registry: Rc<Registry>, assembly: Assembly) -> Result<Self, StartError> {
-        let Assembly { snapshot, mut instances, uses } = assembly;
+        let Assembly { snapshot, crews, shaped } = assembly;
+        let tables = shaped.into_iter().map(|(pool, (shapers, told))| (pool, PoolTable::new(shapers, told, &crews)));
+        let tables = tables.collect();
         let count = config.server.workers;
         let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
@@ -128,11 +150,11 @@ impl Control {
         let (events_to, events) = unbounded_channel();
         let clock = Clock::default();
         let mut workers = Vec::new();
-        for (worker, sockets) in sockets.into_iter().enumerate() {
+        for (worker, (sockets, crew)) in sockets.into_iter().zip(crews).enumerate() {
             let launch = Launch {
                 worker,
                 snapshot: Arc::clone(&snapshot),
-                instances: std::mem::take(&mut instances[worker]),
+                crew,
                 sockets,
                 clock: clock.clone(),
                 access_log: access_log.as_ref().map(Writer::sink),
@@ -143,7 +165,6 @@ impl Control {
         }
         let mut control = Self {
             registry,
-            uses,
             snapshot,
             published,
             workers,
@@ -153,7 +174,8 @@ impl Control {
             drain_timeout: config.server.drain_timeout,
             overview: overview.clone(),
             faults: Faults::default(),
-            rebuilt: unbounded_channel(),
+            tables,
+            done: unbounded_channel(),
         };
         control.until_started().await?;
         overview.set_ready(true);
@@ -187,11 +209,7 @@ impl Control {
             match self.next(&mut signals).await {
                 Wake::Event(event) => self.on_event(event),
                 Wake::Order(order) => self.on_order(order),
-                Wake::Rebuilt(Rebuilt { worker, pool, instance }) => {
-                    if let Some(worker) = self.workers.get(worker) {
-                        worker.tell(Command::Replace { pool, instance });
-                    }
-                }
+                Wake::Done(done) => self.on_done(done),
                 Wake::Reopen => {
                     if let Some(log) = &self.access_log {
                         log.reopen();
@@ -206,7 +224,7 @@ impl Control {
         tokio::select! {
             Some(event) = self.events.recv() => Wake::Event(event),
             Some(order) = self.orders.recv() => Wake::Order(order),
-            Some(rebuilt) = self.rebuilt.1.recv() => Wake::Rebuilt(rebuilt),
+            Some(done) = self.done.1.recv() => Wake::Done(done),
             _ = signals.reopen.recv() => Wake::Reopen,
             _ = signals.terminate.recv() => Wake::Stop("SIGTERM"),
             _ = signals.interrupt.recv() => Wake::Stop("SIGINT"),
@@ -215,59 +233,28 @@ impl Control {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Faulted { worker, pool, fault, instance } => self.on_fault(worker, &pool, &fault, instance),
+            Event::Faulted { worker, slot, fault, wreck } => self.on_fault(worker, slot, &fault, wreck),
+            Event::Retired(wreck) => self.registry.dispose(wreck),
+            Event::Outdated { worker, slot, wreck } => {
+                self.registry.dispose(wreck);
+                self.rebuild(worker, slot, Duration::ZERO);
+            }
+            Event::Slow { pool, rows, cost } => {
+                if let Some(table) = self.tables.get_mut(&pool) {
+                    table.learn(cost, rows);
+                }
+            }
             Event::Started { .. } => {}
             Event::Stopped { worker, .. } => tracing::error!(worker, "a worker has ended"),
         }
     }
 
-    /// Logs the fault, and has another instance built in place of a broken one.
-    fn on_fault(&mut self, worker: usize, pool: &Arc<str>, fault: &Fault, broken: Option<Box<Instance>>) {
-        let now = Instant::now();
-        let Some(shape) = self.snapshot.pools.iter().find(|known| known.name == *pool).cloned() else { return };
-        if let Some(unsaid) = self.faults.say(pool, fault.kind, now) {
-            tracing::warn!(
-                plugin = %shape.balancer.name(), generation = shape.balancer.generation(), %pool, worker,
-                kind = %fault.kind, unsaid, "{}", fault.message
-            );
+    fn on_done(&mut self, done: Done) {
+        match done {
+            Done::Rebuilt { worker, slot, built } => self.on_rebuilt(worker, slot, built),
+            Done::Prepared(prepared) => self.on_prepared(*prepared),
+            Done::PrepareAgain(pool) => self.prepare(&pool),
         }
-        let Some(broken) = broken else { return };
-        self.registry.dispose(*broken);
-        let Some(used) = self.uses.get(pool) else { return };
-        let seat = assembly::seat(&shape, used, worker, self.workers.len());
-        let delay = self.faults.delay(worker, pool, now);
-        let (registry, rebuilt, pool) = (Rc::clone(&self.registry), self.rebuilt.0.clone(), Arc::clone(pool));
-        spawn_local(async move {
-            const AGAIN: Duration = Duration::from_secs(1);
-            tokio::time::sleep(delay).await;
-            loop {
-                match registry.build(seat.clone()).await {
-                    Ok(instance) => {
-                        let instance = Seated::new(instance, &shape);
-                        // Nobody listens any more only when the process ends.
-                        let _ = rebuilt.send(Rebuilt { worker, pool, instance });
-                        return;
-                    }
-                    Err(error) => tracing::warn!(worker, %error, "no fresh instance; the fallback goes on"),
-                }
-                tokio::time::sleep(AGAIN).await;
-            }
-        });
-    }
-
-    fn on_order(&mut self, order: Order) {
-        let Order { change, reply } = order;
-        let done = self.snapshot.changed(&change, self.workers.len()).map(|(next, changed)| {
-            tracing::info!(pool = %change.pool, backend = %change.backend, action = ?change.action, "backend changed");
-            self.snapshot = Arc::new(next);
-            self.published.send_replace(Arc::clone(&self.snapshot));
-            for worker in &self.workers {
-                worker.tell(Command::Apply { snapshot: Arc::clone(&self.snapshot), instances: HashMap::new() });
-            }
-            changed
-        });
-        // Who asked may have gone.
-        let _ = reply.send(done);
     }
 
     /// Waits for the workers, or for a second signal.
@@ -294,7 +281,11 @@ impl Control {
                     running -= 1;
                     cut_off += cut;
                 }
-                Some(Event::Faulted { instance: Some(broken), .. }) => self.registry.dispose(*broken),
+                Some(
+                    Event::Faulted { wreck: Some(wreck), .. } | Event::Retired(wreck) | Event::Outdated { wreck, .. },
+                ) => {
+                    self.registry.dispose(wreck);
+                }
                 Some(_) => {}
                 None => break,
             }

@@ -1,14 +1,14 @@
 //! Keeps a failing plugin from flooding the log and the builder threads.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::decide::FaultKind;
+use crate::snapshot::Slot;
 
-/// At most one line per pool and kind in this time.
+/// At most one line per place and kind in this time.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Faults further apart than this are not in a row.
@@ -20,14 +20,14 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// What has been failing lately.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    said: HashMap<(Arc<str>, FaultKind), (Instant, u64)>,
-    rows: HashMap<(usize, Arc<str>), (Instant, u32)>,
+    said: HashMap<(Slot, FaultKind), (Instant, u64)>,
+    rows: HashMap<(usize, Slot), (Instant, u32)>,
 }
 
 impl Faults {
     /// Whether to log this fault, and how many like it were not logged since the last.
-    pub(super) fn say(&mut self, pool: &Arc<str>, kind: FaultKind, now: Instant) -> Option<u64> {
-        let entry = self.said.entry((Arc::clone(pool), kind));
+    pub(super) fn say(&mut self, slot: &Slot, kind: FaultKind, now: Instant) -> Option<u64> {
+        let entry = self.said.entry((slot.clone(), kind));
         let (last, unsaid) = match entry {
             std::collections::hash_map::Entry::Vacant(first) => {
                 first.insert((now, 0));
@@ -44,8 +44,8 @@ impl Faults {
     }
 
     /// How long to wait with a fresh instance: not at all at first, then 1 ms, doubled with each fault in a row.
-    pub(super) fn delay(&mut self, worker: usize, pool: &Arc<str>, now: Instant) -> Duration {
-        let (last, row) = self.rows.entry((worker, Arc::clone(pool))).or_insert((now, 0));
+    pub(super) fn delay(&mut self, worker: usize, slot: &Slot, now: Instant) -> Duration {
+        let (last, row) = self.rows.entry((worker, slot.clone())).or_insert((now, 0));
         *row = if now - *last < CALM { row.saturating_add(1) } else { 1 };
         *last = now;
         match *row {
@@ -61,14 +61,14 @@ mod tests {
 
     #[test]
     fn a_row_of_faults_is_waited_out_and_summed_up() {
-        let (mut faults, pool, start) = (Faults::default(), Arc::from("web"), Instant::now());
-        let delays: Vec<_> = (0..14).map(|_| faults.delay(0, &pool, start).as_millis()).collect();
+        let (mut faults, slot, start) = (Faults::default(), Slot::Affinity("web".into()), Instant::now());
+        let delays: Vec<_> = (0..14).map(|_| faults.delay(0, &slot, start).as_millis()).collect();
         assert_eq!(delays, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000, 1000]);
-        assert_eq!(faults.delay(1, &pool, start), Duration::ZERO, "each worker for itself");
-        assert_eq!(faults.delay(0, &pool, start + CALM), Duration::ZERO, "calm again");
-        assert_eq!(faults.say(&pool, FaultKind::Trap, start), Some(0));
-        assert_eq!(faults.say(&pool, FaultKind::Trap, start), None);
-        assert_eq!(faults.say(&pool, FaultKind::Deadline, start), Some(0), "each kind for itself");
-        assert_eq!(faults.say(&pool, FaultKind::Trap, start + QUIET), Some(1));
+        assert_eq!(faults.delay(1, &slot, start), Duration::ZERO, "each worker for itself");
+        assert_eq!(faults.delay(0, &slot, start + CALM), Duration::ZERO, "calm again");
+        assert_eq!(faults.say(&slot, FaultKind::Trap, start), Some(0));
+        assert_eq!(faults.say(&slot, FaultKind::Trap, start), None);
+        assert_eq!(faults.say(&slot, FaultKind::Deadline, start), Some(0), "each kind for itself");
+        assert_eq!(faults.say(&slot, FaultKind::Trap, start + QUIET), Some(1));
     }
 }

@@ -1,0 +1,98 @@
+//! Faults of plugins: said, and the broken instance built again.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_local;
+use tokio::time::Instant;
+
+use super::{Control, Done};
+use crate::decide::Fault;
+use crate::plugin::{BuildError, Registry, Seat};
+use crate::snapshot::{Element, Place, Replacement, Slot, Told, Wreck};
+use crate::worker::Command;
+
+/// Time after which an instance that could not be built is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+impl Control {
+    /// Logs the fault, and has another instance built in place of a broken one.
+    pub(super) fn on_fault(&mut self, worker: usize, slot: Slot, fault: &Fault, wreck: Option<Wreck>) {
+        let now = Instant::now();
+        if let Some(unsaid) = self.faults.say(&slot, fault.kind, now)
+            && let Some(definition) = self.element(&slot).map(|element| &element.definition)
+        {
+            tracing::warn!(
+                plugin = %definition.name(), generation = definition.generation(), pool = %slot.name(), worker,
+                kind = %fault.kind, unsaid, "{}", fault.message
+            );
+        }
+        if let Some(wreck) = wreck {
+            self.registry.dispose(wreck);
+            let delay = self.faults.delay(worker, &slot, now);
+            self.rebuild(worker, slot, delay);
+        }
+    }
+
+    /// Has an instance built for this place, after a while.
+    pub(super) fn rebuild(&self, worker: usize, slot: Slot, delay: Duration) {
+        let Some((seat, told)) = self.seat(worker, &slot) else { return };
+        let (registry, done) = (Rc::clone(&self.registry), self.done.0.clone());
+        spawn_local(async move {
+            tokio::time::sleep(delay).await;
+            let built = build(&registry, &slot, seat, told).await;
+            // Nobody listens any more only when the process ends.
+            let _ = done.send(Done::Rebuilt { worker, slot, built });
+        });
+    }
+
+    pub(super) fn on_rebuilt(&mut self, worker: usize, slot: Slot, built: Result<Replacement, BuildError>) {
+        match built {
+            Ok(replacement) => {
+                if let Some(worker) = self.workers.get(worker) {
+                    worker.tell(Command::Replace(slot, replacement));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(worker, %error, "no fresh instance; the others in the chain and the fallback go on");
+                self.rebuild(worker, slot, AGAIN);
+            }
+        }
+    }
+
+    fn element(&self, slot: &Slot) -> Option<&Element> {
+        let pool = |name: &Arc<str>| self.snapshot.pools.iter().find(|pool| pool.name == *name);
+        match slot {
+            Slot::Affinity(name) => pool(name)?.chain.affinity.as_ref(),
+            Slot::Balancer(name, number) => pool(name)?.chain.balancers.get(*number),
+            Slot::Router(_, number) => Some(&self.snapshot.crossings.get(*number)?.as_ref()?.element),
+        }
+    }
+
+    /// The seat for a place, and what an instance in it will have been told.
+    fn seat(&self, worker: usize, slot: &Slot) -> Option<(Seat, Arc<Told>)> {
+        let workers = self.workers.len();
+        if let Slot::Router(_, number) = slot {
+            let crossing = self.snapshot.crossings.get(*number)?.as_ref()?;
+            return Some((crossing.seat(worker, workers), Arc::default()));
+        }
+        let name = slot.name();
+        let pool = self.snapshot.pools.iter().find(|pool| pool.name == *name)?;
+        let told = &self.tables.get(name)?.told;
+        let rows = match slot {
+            Slot::Balancer(_, number) => told.shaped.get(*number)?,
+            _ => &told.rows,
+        };
+        let place = Place { name, worker, workers, load: &pool.load, rows };
+        Some((self.element(slot)?.seat(&place), Arc::clone(told)))
+    }
+}
+
+async fn build(registry: &Registry, slot: &Slot, seat: Seat, told: Arc<Told>) -> Result<Replacement, BuildError> {
+    Ok(match slot {
+        Slot::Affinity(_) => Replacement::Affinity(Box::new(registry.build(seat).await?), told),
+        Slot::Balancer(..) => Replacement::Balancer(Box::new(registry.build(seat).await?), told),
+        Slot::Router(..) => Replacement::Router(Box::new(registry.build(seat).await?)),
+    })
+}

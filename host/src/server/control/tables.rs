@@ -1,0 +1,178 @@
+//! Changes of pools, and how plugins are told: at once by the workers, or when the table has been prepared.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_local;
+
+use super::{Control, Done};
+use crate::admin::Order;
+use crate::plugin::{BuildError, Cost};
+use crate::server::preparation::{self, Experience, Problem, Shapers};
+use crate::snapshot::{Crew, Pool, Seats, Snapshot, Told};
+use crate::worker::Command;
+
+/// Time after which a table is prepared again, when a plugin failed at it.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What plugins of one pool were told, and how that went.
+pub(super) struct PoolTable {
+    /// The last that the workers were sent.
+    pub(super) told: Arc<Told>,
+    experience: Experience,
+    /// None while a preparation has them.
+    shapers: Option<Shapers>,
+    /// The pool changed since the preparation that runs began.
+    changed: bool,
+}
+
+/// A table that is ready to be told.
+pub(super) struct Prepared {
+    pool: Arc<Pool>,
+    told: Arc<Told>,
+    /// For each worker, where it is not to be told in place.
+    seats: Option<Result<Vec<Seats>, BuildError>>,
+    shapers: Shapers,
+    problems: Vec<Problem>,
+}
+
+impl PoolTable {
+    /// What the crews know of this pool.
+    pub(super) fn new(shapers: Shapers, told: Arc<Told>, crews: &[Crew]) -> Self {
+        let seats = crews.iter().flat_map(|crew| crew.pools.values()).filter(|seats| Arc::ptr_eq(&seats.told, &told));
+        let cost = seats.map(preparation::cost).fold(Cost::default(), Cost::max);
+        let experience = Experience::of(cost, told.rows.len());
+        Self { told, experience, shapers: Some(shapers), changed: false }
+    }
+
+    /// A worker was told a table of `rows` backends, which cost that.
+    pub(super) fn learn(&mut self, cost: Cost, rows: usize) {
+        self.experience = Experience::of(cost, rows);
+    }
+
+    fn apart(&self, pool: &Pool) -> bool {
+        self.experience.apart(pool.rows.len(), pool.membership != self.told.membership)
+    }
+}
+
+impl Control {
+    /// Changes a pool. What is true holds at once for every request; what plugins know may follow.
+    pub(super) fn on_order(&mut self, order: Order) {
+        let Order { change, reply } = order;
+        let done = self.snapshot.changed(&change, self.workers.len()).map(|(next, changed)| {
+            tracing::info!(pool = %change.pool, backend = %change.backend, action = ?change.action, "backend changed");
+            self.publish(next, &change.pool);
+            changed
+        });
+        // Who asked may have gone.
+        let _ = reply.send(done);
+    }
+
+    /// Publishes a snapshot in which this pool has changed.
+    fn publish(&mut self, mut next: Snapshot, name: &Arc<str>) {
+        let Some(pool) = next.pools.iter_mut().find(|pool| pool.name == *name) else { return };
+        let mut prepare = false;
+        if let Some(table) = self.tables.get_mut(name) {
+            prepare = table.shapers.is_none() || !pool.chain.shapers.is_empty() || table.apart(pool);
+            if !prepare {
+                table.told = Arc::new(pool.told(&[]));
+                Arc::make_mut(pool).told = Some(Arc::clone(&table.told));
+            }
+        }
+        pool.count();
+        self.snapshot = Arc::new(next);
+        self.published.send_replace(Arc::clone(&self.snapshot));
+        for worker in &self.workers {
+            worker.tell(Command::Apply(Arc::clone(&self.snapshot)));
+        }
+        if prepare {
+            self.prepare(name);
+        }
+    }
+
+    /// Has this pool's table prepared, once more if that is going on already.
+    pub(super) fn prepare(&mut self, name: &Arc<str>) {
+        let Some(pool) = self.snapshot.pools.iter().find(|pool| pool.name == *name).cloned() else { return };
+        let Some(table) = self.tables.get_mut(name) else { return };
+        let Some(mut shapers) = table.shapers.take() else {
+            table.changed = true;
+            return;
+        };
+        table.changed = false;
+        let apart = table.apart(&pool);
+        let (registry, done, workers) = (Rc::clone(&self.registry), self.done.0.clone(), self.workers.len());
+        spawn_local(async move {
+            let (told, problems) = preparation::shape(&registry, &pool, &mut shapers, workers).await;
+            let told = Arc::new(told);
+            let mut seats = None;
+            if apart {
+                let mut all = Ok(Vec::new());
+                for worker in 0..workers {
+                    let built = preparation::seats(&registry, &pool, &told, worker, workers).await;
+                    all = all.and_then(|mut all| {
+                        all.push(built?);
+                        Ok(all)
+                    });
+                }
+                seats = Some(all);
+            }
+            // Nobody listens any more only when the process ends.
+            let _ = done.send(Done::Prepared(Box::new(Prepared { pool, told, seats, shapers, problems })));
+        });
+    }
+
+    pub(super) fn on_prepared(&mut self, prepared: Prepared) {
+        let Prepared { pool, told, seats, shapers, problems } = prepared;
+        let name = &pool.name;
+        let mut again = None;
+        for problem in &problems {
+            self.say(&pool, problem);
+            again = Some(AGAIN);
+        }
+        let Some(table) = self.tables.get_mut(name) else { return };
+        table.shapers = Some(shapers);
+        let seats = match seats.transpose() {
+            Ok(seats) => seats,
+            Err(error) => {
+                tracing::warn!(%error, "the plugins go on with the table that they know");
+                self.prepare_later(name, AGAIN);
+                return;
+            }
+        };
+        if let Some(first) = seats.as_ref().and_then(|seats| seats.first()) {
+            table.experience = Experience::of(preparation::cost(first), told.rows.len());
+        }
+        table.told = Arc::clone(&told);
+        if table.changed {
+            again = Some(Duration::ZERO);
+        }
+        let mut seats = seats.map(Vec::into_iter);
+        for worker in &self.workers {
+            let (pool, told) = (Arc::clone(name), Arc::clone(&told));
+            worker.tell(Command::Tell { pool, told, seats: seats.as_mut().and_then(Iterator::next) });
+        }
+        if let Some(delay) = again {
+            self.prepare_later(name, delay);
+        }
+    }
+
+    fn say(&mut self, pool: &Pool, problem: &Problem) {
+        match problem {
+            Problem::Build(error) => tracing::warn!(%error, "no shaper; its weights are missing"),
+            Problem::Fault(number, fault) => {
+                let plugin = pool.chain.shapers[*number].1.definition.name();
+                let message = &fault.message;
+                tracing::warn!(%plugin, pool = %pool.name, kind = %fault.kind, "a shaper failed: {message}");
+            }
+        }
+    }
+
+    fn prepare_later(&self, pool: &Arc<str>, delay: Duration) {
+        let (done, pool) = (self.done.0.clone(), Arc::clone(pool));
+        spawn_local(async move {
+            tokio::time::sleep(delay).await;
+            let _ = done.send(Done::PrepareAgain(pool));
+        });
+    }
+}

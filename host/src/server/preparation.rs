@@ -1,0 +1,147 @@
+//! Tables that plugins are told, made ready away from the workers: weighed by shapers, and built into fresh instances
+//! where telling them in place would hold up requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::StartError;
+use crate::decide::Fault;
+use crate::plugin::{BuildError, BuildReason, Cost, Registry, ShaperInstance};
+use crate::snapshot::pool::weighed;
+use crate::snapshot::{Chain, Element, Place, Pool, Seats, Told};
+
+/// A table that takes longer than this to be told is told to fresh instances.
+const LONG: Duration = Duration::from_millis(1);
+
+/// The instances of a pool's shapers, as far as they are there.
+pub struct Shapers(Vec<Option<Box<ShaperInstance>>>);
+
+impl Shapers {
+    /// None yet: they are built when they are needed.
+    pub(super) fn new(chain: &Chain) -> Self {
+        Self(chain.shapers.iter().map(|_| None).collect())
+    }
+}
+
+/// What kept a shaper from weighing. Its weights are missing then, and all else goes on.
+pub(super) enum Problem {
+    /// It could not be built.
+    Build(BuildError),
+    /// It failed: the position among the shapers, and how.
+    Fault(usize, Fault),
+}
+
+impl Problem {
+    /// At the start it is one.
+    pub(super) fn into_start_error(self, pool: &Pool) -> StartError {
+        match self {
+            Self::Build(error) => error.into(),
+            Self::Fault(number, fault) => {
+                let definition = &pool.chain.shapers[number].1.definition;
+                BuildError::new(definition, format!("pool `{}`", pool.name), BuildReason::Update(fault)).into()
+            }
+        }
+    }
+}
+
+/// Has the pool's rows weighed by its shapers.
+pub(super) async fn shape(
+    registry: &Registry,
+    pool: &Pool,
+    shapers: &mut Shapers,
+    workers: usize,
+) -> (Told, Vec<Problem>) {
+    let (mut rows, mut weights, mut problems) = (Arc::clone(&pool.rows), Vec::new(), Vec::new());
+    for (number, (before, element)) in pool.chain.shapers.iter().enumerate() {
+        let place = Place { name: &pool.name, worker: 0, workers, load: &pool.load, rows: &rows };
+        let shaper = match shapers.0[number].take() {
+            Some(shaper) => shaper,
+            None => match registry.build::<ShaperInstance>(element.seat(&place)).await {
+                Ok(shaper) => Box::new(shaper),
+                Err(error) => {
+                    problems.push(Problem::Build(error));
+                    continue;
+                }
+            },
+        };
+        let start = std::time::Instant::now();
+        let shaped = registry.shape(shaper, Arc::clone(&rows)).await;
+        // Control is the only one that counts here.
+        let decisions = element.decisions.of(0);
+        decisions.times.observe(start.elapsed());
+        match shaped {
+            Some(Ok((shaper, answered))) => {
+                shapers.0[number] = Some(shaper);
+                rows = weighed(&rows, &answered);
+                weights.push((*before, answered));
+            }
+            Some(Err(fault)) => {
+                decisions.faults[fault.kind as usize].add(1);
+                problems.push(Problem::Fault(number, fault));
+            }
+            None => {}
+        }
+    }
+    (pool.told(&weights), problems)
+}
+
+/// Builds the instances of one worker for a pool, with what they are told.
+pub(super) async fn seats(
+    registry: &Registry,
+    pool: &Pool,
+    told: &Arc<Told>,
+    worker: usize,
+    workers: usize,
+) -> Result<Seats, BuildError> {
+    let place = |rows| Place { name: &pool.name, worker, workers, load: &pool.load, rows };
+    let seat = |element: &Element, rows| element.seat(&place(rows));
+    let affinity = match &pool.chain.affinity {
+        Some(element) => Some(Box::new(registry.build(seat(element, &told.rows)).await?)),
+        None => None,
+    };
+    let mut balancers = Vec::new();
+    for (element, rows) in pool.chain.balancers.iter().zip(&told.shaped) {
+        balancers.push(Some(Box::new(registry.build(seat(element, rows)).await?)));
+    }
+    Ok(Seats { told: Arc::clone(told), affinity, balancers })
+}
+
+/// What telling a pool's table has cost, to foresee what it will.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Experience {
+    cost: Cost,
+    rows: usize,
+}
+
+impl Experience {
+    /// The instances of a worker were told a table of `rows` backends.
+    pub(super) fn of(cost: Cost, rows: usize) -> Self {
+        Self { cost, rows }
+    }
+
+    /// Whether to tell a table of so many backends to fresh instances; `rebuilt`: as an update, not an adjust.
+    pub(super) fn apart(&self, rows: usize, rebuilt: bool) -> bool {
+        let took = if rebuilt { self.cost.update } else { self.cost.adjust.unwrap_or_default() };
+        took.as_secs_f64() * rows as f64 / self.rows.max(1) as f64 > LONG.as_secs_f64()
+    }
+}
+
+/// What the costliest instance took.
+pub(super) fn cost(seats: &Seats) -> Cost {
+    let affinity = seats.affinity.iter().map(|instance| instance.cost());
+    affinity.chain(seats.balancers.iter().flatten().map(|instance| instance.cost())).fold(Cost::default(), Cost::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_slow_at_one_size_is_slower_at_a_larger() {
+        let cost = Cost { update: Duration::from_micros(300), adjust: Some(Duration::from_micros(20)) };
+        let experience = Experience::of(cost, 100);
+        assert!(!experience.apart(100, true) && experience.apart(1000, true));
+        assert!(!experience.apart(1000, false) && experience.apart(10_000, false));
+        assert!(!Experience::default().apart(10_000, true), "nothing is known of nothing");
+    }
+}
