@@ -76,6 +76,9 @@ impl Proxy {
             log.flush();
         }
         self.ticks.set(self.ticks.get() + 1);
+        let now = Instant::now();
+        let (view, now_us) = (Rc::clone(&self.view.borrow()), self.clock.unix_us(now));
+        view.steering.iter().for_each(|steering| steering.tick(now, now_us));
         let alone = self.connections.get() == 0;
         // Before the last tick, that nothing is left behind.
         if self.ticks.get().is_multiple_of(SWEEP_TICKS) || (alone && self.idle.get() == 0) {

@@ -1,11 +1,12 @@
 //! `/metrics`, in Prometheus' text format.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use crate::decide::{FaultKind, OutcomeKind, Readiness};
-use crate::snapshot::{Listener, Pool, Snapshot};
-use crate::telemetry::counters::{DECISION_BOUNDS, REQUEST_BOUNDS};
+use crate::snapshot::{Element, Listener, Snapshot, Used};
+use crate::telemetry::counters::{DECISION_BOUNDS, Decisions, REQUEST_BOUNDS};
 
 /// Everything that is counted.
 pub(super) fn render(snapshot: &Snapshot, uptime: Duration) -> String {
@@ -97,46 +98,82 @@ fn backends(page: &mut Page, snapshot: &Snapshot) {
 
 fn for_backends(snapshot: &Snapshot, mut each: impl FnMut(&[(&str, &str); 2], &crate::pool::Backend, Readiness)) {
     for pool in &snapshot.pools {
-        for (member, row) in pool.members.iter().zip(&pool.rows) {
+        for (member, row) in pool.members.iter().zip(&*pool.rows) {
             each(&[("pool", &pool.name), ("backend", &member.backend.id)], &member.backend, row.readiness);
         }
     }
 }
 
 fn decisions(page: &mut Page, snapshot: &Snapshot) {
-    let labels = |pool: &'_ Pool| [("plugin", pool.balancer.name().to_string()), ("pool", pool.name.to_string())];
+    // A plugin may stand twice in one chain.
+    let mut places: BTreeMap<[(&str, &str); 3], Vec<&Element>> = BTreeMap::new();
+    for used in snapshot.uses() {
+        let labels = [("plugin", &**used.element.definition.name()), place(&used), ("role", used.role)];
+        places.entry(labels).or_default().push(used.element);
+    }
     let name = "trimtab_decision_seconds";
     page.about(name, "histogram", "Time of a decision, from setting its deadline to the checked answer.");
-    for pool in &snapshot.pools {
-        let [plugin, of] = &labels(pool);
-        let buckets =
-            (0..=DECISION_BOUNDS.len()).map(|position| pool.decisions.sum(|cell| cell.times.bucket(position)));
-        page.histogram(
-            name,
-            &[(plugin.0, &plugin.1), (of.0, &of.1)],
-            &DECISION_BOUNDS,
-            buckets,
-            pool.decisions.sum(|cell| cell.times.sum_ns()),
-        );
+    for (labels, elements) in &places {
+        let sum =
+            |read: &dyn Fn(&Decisions) -> u64| elements.iter().map(|element| element.decisions.sum(read)).sum::<u64>();
+        let buckets = (0..=DECISION_BOUNDS.len()).map(|position| sum(&|cell| cell.times.bucket(position)));
+        page.histogram(name, labels, &DECISION_BOUNDS, buckets, sum(&|cell| cell.times.sum_ns()));
     }
     let name = "trimtab_plugin_faults_total";
     page.about(name, "counter", "Decisions that the plugin could not be had for, by kind.");
-    for pool in &snapshot.pools {
-        let [plugin, of] = &labels(pool);
+    for (labels, elements) in &places {
         for kind in FaultKind::ALL {
-            let count = pool.decisions.sum(|cell| cell.faults[kind as usize].get());
-            page.sample(name, &[(plugin.0, &plugin.1), (of.0, &of.1), ("kind", kind.as_str())], count);
+            let count: u64 =
+                elements.iter().map(|element| element.decisions.sum(|cell| cell.faults[kind as usize].get())).sum();
+            let [plugin, place, role] = *labels;
+            page.sample(name, &[plugin, place, role, ("kind", kind.as_str())], count);
         }
     }
+    tables(page, snapshot);
+    verdicts(page, snapshot);
+}
+
+/// The label that says where a plugin decides.
+fn place<'a>(used: &Used<'a>) -> (&'static str, &'a str) {
+    if used.route.is_empty() { ("pool", used.pool) } else { ("route", used.route) }
+}
+
+/// What plugins share over workers.
+fn tables(page: &mut Page, snapshot: &Snapshot) {
+    // The uses of one plugin in one pool share a table.
+    let mut tables = BTreeMap::new();
+    for used in snapshot.uses().filter(|used| !used.element.table.is_empty()) {
+        tables.insert([("plugin", &**used.element.definition.name()), place(&used)], &used.element.table);
+    }
+    page.about("trimtab_table_entries", "gauge", "Entries of a plugin's table.");
+    for (labels, table) in &tables {
+        page.sample("trimtab_table_entries", labels, table.len());
+    }
+    page.about("trimtab_table_bytes", "gauge", "What the entries of a plugin's table take of its quota.");
+    for (labels, table) in &tables {
+        page.sample("trimtab_table_bytes", labels, table.bytes());
+    }
+}
+
+fn verdicts(page: &mut Page, snapshot: &Snapshot) {
+    let places = || {
+        let pools = snapshot.pools.iter().map(|pool| (("pool", &*pool.name), &pool.verdicts));
+        pools.chain(snapshot.crossings.iter().flatten().map(|route| (("route", &*route.name), &route.verdicts)))
+    };
     let name = "trimtab_fallbacks_total";
-    page.about(name, "counter", "Decisions made by the fallback.");
-    for pool in &snapshot.pools {
-        page.sample(name, &[("pool", &pool.name)], pool.decisions.sum(|cell| cell.fallbacks.get()));
+    page.about(name, "counter", "Decisions made by the fallback; of a route: by its own pool, as the router failed.");
+    for (place, verdicts) in places() {
+        page.sample(name, &[place], verdicts.sum(|cell| cell.fallbacks.get()));
     }
     let name = "trimtab_refusals_total";
-    page.about(name, "counter", "Requests that the plugin refused.");
-    for pool in &snapshot.pools {
-        page.sample(name, &[("pool", &pool.name)], pool.decisions.sum(|cell| cell.refusals.get()));
+    page.about(name, "counter", "Requests that a plugin refused.");
+    for (place, verdicts) in places() {
+        page.sample(name, &[place], verdicts.sum(|cell| cell.refusals.get()));
+    }
+    let name = "trimtab_affinity_found_total";
+    page.about(name, "counter", "Decisions made by the affinity: the client was bound.");
+    for pool in snapshot.pools.iter().filter(|pool| pool.chain.affinity.is_some()) {
+        page.sample(name, &[("pool", &pool.name)], pool.verdicts.sum(|cell| cell.found.get()));
     }
 }
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::{FaultKind, OutcomeKind};
 use crate::plugin::Source;
-use crate::snapshot::{Pool, Snapshot};
+use crate::snapshot::{Element, Pool, Snapshot};
+use crate::telemetry::counters::{DECISION_BOUNDS, Decisions, PerWorker};
 
 /// One of `/listeners`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,8 +27,10 @@ pub struct ListenerReport {
 pub struct PoolReport {
     /// Its name.
     pub name: String,
-    /// The plugin that picks.
+    /// The plugins that pick, in the order of their chain, separated by commas.
     pub balancer: String,
+    /// The plugin that binds clients.
+    pub affinity: Option<String>,
     /// In the order of the table.
     pub backends: Vec<BackendReport>,
 }
@@ -66,8 +69,12 @@ pub struct PluginReport {
     pub source: String,
     /// Size of the component in bytes.
     pub size: usize,
+    /// What it can be used as: some of `balancer`, `affinity`, `router`, `shaper`.
+    pub roles: Vec<String>,
     /// Pools that it decides for.
     pub pools: Vec<String>,
+    /// Routes that it decides for.
+    pub routes: Vec<String>,
     /// Decisions made.
     pub decisions: u64,
     /// Mean time of a decision in nanoseconds.
@@ -77,7 +84,7 @@ pub struct PluginReport {
 }
 
 pub(super) fn pool(pool: &Pool) -> PoolReport {
-    let backends = pool.members.iter().zip(&pool.rows).map(|(member, row)| {
+    let backends = pool.members.iter().zip(&*pool.rows).map(|(member, row)| {
         let backend = &member.backend;
         let failed = [OutcomeKind::ServerError, OutcomeKind::ConnectError, OutcomeKind::Reset, OutcomeKind::Timeout];
         BackendReport {
@@ -92,21 +99,31 @@ pub(super) fn pool(pool: &Pool) -> PoolReport {
             latency_us: backend.load.latency_us(),
         }
     });
-    PoolReport { name: pool.name.to_string(), balancer: pool.balancer.name().to_string(), backends: backends.collect() }
+    let name = |element: &Element| element.definition.name().to_string();
+    PoolReport {
+        name: pool.name.to_string(),
+        balancer: pool.chain.written().map(name).collect::<Vec<_>>().join(", "),
+        affinity: pool.chain.affinity.as_ref().map(name),
+        backends: backends.collect(),
+    }
 }
 
-/// Every plugin in use, with the sums over its pools.
+/// Every plugin in use, with the sums over its pools and routes.
 pub(super) fn plugins(snapshot: &Snapshot) -> Vec<PluginReport> {
     let mut reports: BTreeMap<&str, (PluginReport, u64)> = BTreeMap::new();
-    for pool in &snapshot.pools {
-        let definition = &pool.balancer;
+    for used in snapshot.uses() {
+        let (definition, counts) = (&used.element.definition, &used.element.decisions);
         let (report, total_ns) = reports.entry(definition.name()).or_insert_with(|| (empty(definition), 0));
-        report.pools.push(pool.name.to_string());
-        report.decisions += decisions(pool);
-        *total_ns += pool.decisions.sum(|cell| cell.times.sum_ns());
+        for (places, place) in [(&mut report.pools, used.pool), (&mut report.routes, used.route)] {
+            if !place.is_empty() && places.last().is_none_or(|last| last != place) {
+                places.push(place.to_owned());
+            }
+        }
+        report.decisions += decisions(counts);
+        *total_ns += counts.sum(|cell| cell.times.sum_ns());
         for kind in FaultKind::ALL {
             *report.faults.entry(kind.as_str().to_owned()).or_default() +=
-                pool.decisions.sum(|cell| cell.faults[kind as usize].get());
+                counts.sum(|cell| cell.faults[kind as usize].get());
         }
     }
     let finish = |(mut report, total_ns): (PluginReport, u64)| {
@@ -116,10 +133,10 @@ pub(super) fn plugins(snapshot: &Snapshot) -> Vec<PluginReport> {
     reports.into_values().map(finish).collect()
 }
 
-/// Decisions of a pool, faults included.
-pub(super) fn decisions(pool: &Pool) -> u64 {
-    let buckets = 0..=crate::telemetry::counters::DECISION_BOUNDS.len();
-    buckets.map(|bucket| pool.decisions.sum(|cell| cell.times.bucket(bucket))).sum()
+/// Decisions, faults included.
+fn decisions(counts: &PerWorker<Decisions>) -> u64 {
+    let buckets = 0..=DECISION_BOUNDS.len();
+    buckets.map(|bucket| counts.sum(|cell| cell.times.bucket(bucket))).sum()
 }
 
 fn empty(definition: &crate::plugin::Definition) -> PluginReport {
@@ -133,7 +150,9 @@ fn empty(definition: &crate::plugin::Definition) -> PluginReport {
         generation: definition.generation(),
         source,
         size: definition.size(),
+        roles: definition.roles().iter().map(|role| (*role).to_owned()).collect(),
         pools: Vec::new(),
+        routes: Vec::new(),
         decisions: 0,
         decision_ns: None,
         faults: BTreeMap::new(),

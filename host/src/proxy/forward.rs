@@ -12,11 +12,11 @@ use super::error::Error;
 use super::exchange::Exchange;
 use super::line::{Line, Phase};
 use crate::config::Address;
-use crate::decide::{Facts, OutcomeKind};
+use crate::decide::{Facts, Head, OutcomeKind};
 use crate::pool::connect::{ConnectError, connect};
 use crate::pool::upstream::{Outgoing, SendError};
 use crate::pool::{InFlight, Member, Upstream};
-use crate::snapshot::steering::{Circumstances, Picked};
+use crate::snapshot::decision::{Circumstances, Picked};
 use crate::snapshot::{Policy, Steering};
 
 /// A backend's response, and what it came by.
@@ -77,14 +77,20 @@ impl Forward<'_> {
             };
             let (back, picked, began) = self.steering.pick(facts, &with);
             facts = back;
-            let member = match picked {
-                Picked::Member(member) => member,
+            let (member, found, note) = match picked {
+                Picked::Member { member, found, note } => (member, found, note),
                 Picked::Refuse(status) => return (facts, Err(Error::Refused(status))),
                 Picked::Nobody => return (facts, Err(last)),
             };
             exchange.attempted();
-            match self.attempt(&facts, body, &member, began).await {
-                Ok(answer) => return (facts, Ok(answer)),
+            let in_flight = InFlight::begin(Rc::clone(&member), began, note);
+            match self.attempt(&facts, body, in_flight).await {
+                Ok(mut answer) => {
+                    if self.steering.binds() {
+                        facts = self.bind(facts, &mut answer, with, found);
+                    }
+                    return (facts, Ok(answer));
+                }
                 Err(Failed::Final(error)) => return (facts, Err(error)),
                 Err(Failed::Elsewhere(error, same)) => (last, body) = (error, same),
             }
@@ -97,15 +103,8 @@ impl Forward<'_> {
     }
 
     /// One backend: on a kept connection if there is one and, if that turns out closed, on a fresh one.
-    async fn attempt(
-        &self,
-        facts: &Facts,
-        body: Outgoing,
-        member: &Rc<Member>,
-        began: Instant,
-    ) -> Result<Answer, Failed> {
-        let mut in_flight = InFlight::begin(Rc::clone(member));
-        let mut body = body;
+    async fn attempt(&self, facts: &Facts, mut body: Outgoing, mut in_flight: InFlight) -> Result<Answer, Failed> {
+        let member = &Rc::clone(in_flight.member());
         let mut upstream = member.take_idle();
         loop {
             let mut connection = match upstream.take() {
@@ -125,9 +124,8 @@ impl Forward<'_> {
             let failed = match sent.await {
                 Ok(response) => {
                     let now = Instant::now();
-                    let latency = u32::try_from((now - began).as_micros()).unwrap_or(u32::MAX);
+                    let latency = in_flight.answered(response.status().as_u16(), now);
                     member.backend.load.sample(latency, self.proxy.clock.unix_us(now));
-                    in_flight.set_outcome(OutcomeKind::of_status(response.status().as_u16()));
                     return Ok(Answer { response, upstream: connection, in_flight, at: now });
                 }
                 Err(None) => {
@@ -152,6 +150,16 @@ impl Forward<'_> {
                 return Err(Failed::Elsewhere(Error::Reset, body));
             }
         }
+    }
+
+    /// Lets the affinity see the response's head, and add to it.
+    fn bind(&self, facts: Box<Facts>, answer: &mut Answer, with: Circumstances<'_>, found: bool) -> Box<Facts> {
+        let head =
+            Head { status: answer.response.status().as_u16(), headers: std::mem::take(answer.response.headers_mut()) };
+        let with = Circumstances { now: answer.at, now_us: self.proxy.clock.unix_us(answer.at), ..with };
+        let (facts, head) = self.steering.bind(facts, Box::new(head), &with, answer.in_flight.member(), found);
+        *answer.response.headers_mut() = head.headers;
+        facts
     }
 
     /// A fresh connection.

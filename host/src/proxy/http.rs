@@ -29,7 +29,10 @@ use super::line::{Line, Phase};
 use super::refusal::{refuse, unparsable};
 use super::upgrade::{self, Tunnel};
 use crate::decide::{Facts, OutcomeKind};
+use crate::pool::InFlight;
 use crate::pool::upstream::Outgoing;
+use crate::snapshot::decision::Circumstances;
+use crate::snapshot::routing::Routed;
 use crate::snapshot::{Listener, Pool, View};
 
 /// How long a draining worker waits for one more request on a connection.
@@ -153,38 +156,46 @@ impl Client {
         view: &Rc<View>,
         request: Request<Incoming>,
         exchange: &mut Exchange,
-    ) -> Result<(Response<Body>, Option<crate::pool::InFlight>), Error> {
-        let snapshot = &view.snapshot;
-        let Some(listener) = snapshot.listeners.get(self.listener) else { return Err(Error::NoRoute) };
+    ) -> Result<(Response<Body>, Option<InFlight>), Error> {
+        let Some(listener) = view.snapshot.listeners.get(self.listener) else { return Err(Error::NoRoute) };
         let (parts, body) = request.into_parts();
         let kept = self.facts.borrow_mut().take();
         let mut facts = kept.unwrap_or_else(|| {
             Box::new(Facts { protocol: "http/1.1", listener: Arc::clone(&listener.name), ..Facts::default() })
         });
         (facts.method, facts.uri, facts.headers) = (parts.method, parts.uri, parts.headers);
-        let upgrading = self.prepare(&mut facts, parts.version, listener, exchange);
-        let found = upgrading.and_then(|upgrading| {
-            let (pool, limit) = self.route(&facts, view, listener)?;
-            Ok((upgrading, pool, limit))
-        });
-        let (upgrading, pool, limit) = match found {
-            Ok(found) => found,
-            Err(error) => {
-                exchange.enter_pool(None);
-                *self.facts.borrow_mut() = Some(facts);
-                return Err(error);
-            }
+        let prepared = self.prepare(&mut facts, parts.version, listener, exchange);
+        let (facts, answer) = self.conduct(view, listener, facts, body, prepared, exchange).await;
+        *self.facts.borrow_mut() = Some(facts);
+        answer
+    }
+
+    /// From the prepared request to the response. `facts` come back.
+    async fn conduct(
+        &self,
+        view: &Rc<View>,
+        listener: &Listener,
+        facts: Box<Facts>,
+        body: Incoming,
+        prepared: Result<bool, Error>,
+        exchange: &mut Exchange,
+    ) -> (Box<Facts>, Result<(Response<Body>, Option<InFlight>), Error>) {
+        let snapshot = &view.snapshot;
+        let (facts, found) = match prepared {
+            Ok(_) => self.route(facts, view, listener),
+            Err(error) => (facts, Err(error)),
         };
-        exchange.enter_pool(Some(pool));
-        let (Some(pool), Some(steering)) = (snapshot.pools.get(pool), view.steering.get(pool)) else {
-            return Err(Error::NoRoute);
+        exchange.enter_pool(found.as_ref().ok().map(|(pool, _)| *pool));
+        let (upgrading, (number, limit)) = match prepared.and_then(|upgrading| Ok((upgrading, found?))) {
+            Ok(found) => found,
+            Err(error) => return (facts, Err(error)),
+        };
+        let (Some(pool), Some(steering)) = (snapshot.pools.get(number), view.steering.get(number)) else {
+            return (facts, Err(Error::NoRoute));
         };
         let body = match self.outgoing(&facts.headers, body, limit, pool) {
             Ok(body) => body,
-            Err(error) => {
-                *self.facts.borrow_mut() = Some(facts);
-                return Err(error);
-            }
+            Err(error) => return (facts, Err(error)),
         };
         let forward = Forward {
             proxy: &self.proxy,
@@ -194,9 +205,7 @@ impl Client {
             hash_seed: snapshot.hash_seed,
         };
         let (facts, answer) = forward.run(facts, body, exchange).await;
-        *self.facts.borrow_mut() = Some(facts);
-        let answer = answer?;
-        self.respond(answer, pool, upgrading)
+        (facts, answer.and_then(|answer| self.respond(answer, pool, upgrading)))
     }
 
     /// Checks the request and makes its headers ready to be passed on. Answers whether it asks for an upgrade.
@@ -225,19 +234,38 @@ impl Client {
         checked.map(|()| upgrading)
     }
 
-    /// The pool, by the routes or the listener, and the limit of the body.
-    fn route(&self, facts: &Facts, view: &View, listener: &Listener) -> Result<(usize, Option<u64>), Error> {
+    /// The pool, by the routes and their routers or by the listener, and the limit of the body. `facts` come back.
+    fn route(
+        &self,
+        facts: Box<Facts>,
+        view: &View,
+        listener: &Listener,
+    ) -> (Box<Facts>, Result<(usize, Option<u64>), Error>) {
         let limit = listener.limits.max_body_size;
-        match view.snapshot.routes.find(self.listener, facts) {
-            Some(route) => {
-                let client = facts.client.unwrap_or(self.peer.address);
-                if !route.access().permits(client.ip()) {
-                    return Err(Error::Denied);
-                }
-                Ok((route.pool, route.max_body_size().or(limit)))
-            }
-            None => Ok((listener.pool.ok_or(Error::NoRoute)?, limit)),
+        let Some(route) = view.snapshot.routes.find(self.listener, &facts) else {
+            return (facts, listener.pool.map(|pool| (pool, limit)).ok_or(Error::NoRoute));
+        };
+        let client = facts.client.unwrap_or(self.peer.address);
+        if !route.access().permits(client.ip()) {
+            return (facts, Err(Error::Denied));
         }
+        let limit = route.max_body_size().or(limit);
+        let Some(Some(routing)) = view.routing.get(route.number) else { return (facts, Ok((route.pool, limit))) };
+        let now = Instant::now();
+        let with = Circumstances {
+            random: self.proxy.random(),
+            now,
+            now_us: self.proxy.clock.unix_us(now),
+            hash_seed: view.snapshot.hash_seed,
+            tried: &[],
+        };
+        let (facts, routed) = routing.route(facts, &with);
+        let pool = match routed {
+            Routed::Pool(pool) => Ok((pool, limit)),
+            Routed::Own => Ok((route.pool, limit)),
+            Routed::Refuse(status) => Err(Error::Refused(status)),
+        };
+        (facts, pool)
     }
 
     fn outgoing(
@@ -265,7 +293,7 @@ impl Client {
         answer: Answer,
         pool: &Pool,
         upgrading: bool,
-    ) -> Result<(Response<Body>, Option<crate::pool::InFlight>), Error> {
+    ) -> Result<(Response<Body>, Option<InFlight>), Error> {
         let Answer { response, upstream, mut in_flight, at } = answer;
         let (mut parts, incoming) = response.into_parts();
         self.line.answering.set(true);
