@@ -7,6 +7,7 @@ use http::{HeaderValue, Method, Uri, header};
 
 fn route(host: Option<&str>, path: &str, pool: &str) -> Route {
     Route {
+        name: pool.into(),
         listener: None,
         host: host.map(|host| match host.strip_prefix("*.") {
             Some(below) => HostPattern::Below(below.into()),
@@ -22,6 +23,7 @@ fn route(host: Option<&str>, path: &str, pool: &str) -> Route {
         access: Access::default(),
         max_body_size: None,
         pool: pool.into(),
+        router: None,
     }
 }
 

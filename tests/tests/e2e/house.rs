@@ -20,7 +20,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("annotate_snippets", &["config"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["main"]),
-    ("rustix", &["server", "worker", "plugin", "telemetry", "admin"]),
+    ("rustix", &["server", "worker", "plugin", "telemetry", "admin", "config/schema/process"]),
 ];
 
 /// Top-level module of the host, and those of its own crate that it may use.
