@@ -1,4 +1,4 @@
-//! The components inside the binary: the balancers that users choose by name alone.
+//! The components inside the binary: the plugins that users choose by name alone.
 //!
 //! They are loaded like any other component; nothing but the lookup by name sets them apart.
 

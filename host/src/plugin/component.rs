@@ -113,8 +113,9 @@ pub(super) fn compile(engine: &Engine, linker: &Linker<Sandbox>, bytes: &[u8]) -
     let component = Component::from_binary(engine, bytes).map_err(|error| LoadReason::Compile(format!("{error:#}")))?;
     check_imports(engine, &component)?;
     let roles = roles(engine, &component)?;
+    let uses_table = component.component_type().imports(engine).any(|(name, _)| v0_1::is_table(name));
     let pre = linker.instantiate_pre(&component).map_err(|error| LoadReason::Mismatch(format!("{error:#}")))?;
-    Ok(Compiled { digest: digest(bytes), size: bytes.len(), roles, pre })
+    Ok(Compiled { digest: digest(bytes), size: bytes.len(), roles, uses_table, pre })
 }
 
 fn check_imports(engine: &Engine, component: &Component) -> Result<(), LoadReason> {

@@ -43,6 +43,7 @@ pub struct Definition {
 /// A component that was compiled, linked and found to be a plugin.
 pub(super) struct Compiled {
     pub(super) roles: Vec<&'static str>,
+    pub(super) uses_table: bool,
     pub(super) digest: [u8; 32],
     pub(super) size: usize,
     pub(super) pre: InstancePre<Sandbox>,
@@ -93,6 +94,11 @@ impl Definition {
     /// What it can be used as: some of `balancer`, `affinity`, `router`, `shaper`.
     pub fn roles(&self) -> &[&'static str] {
         &self.compiled.roles
+    }
+
+    /// Whether it imports `table`.
+    pub fn uses_table(&self) -> bool {
+        self.compiled.uses_table
     }
 
     pub(super) fn pre(&self) -> &InstancePre<Sandbox> {

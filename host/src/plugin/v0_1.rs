@@ -47,6 +47,11 @@ pub(super) fn offers(import: &str) -> bool {
     OFFERED.iter().any(|offered| import.starts_with(offered))
 }
 
+/// Whether the import of this name is the shared table.
+pub(super) fn is_table(import: &str) -> bool {
+    import.starts_with("trimtab:plugin/table@0.1.")
+}
+
 /// The names of [`OFFERED`] as people write them.
 pub(super) fn offered() -> String {
     OFFERED.map(|name| name.trim_end_matches(".").trim_end_matches("@0.1")).join(", ")

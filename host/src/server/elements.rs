@@ -75,7 +75,8 @@ impl<'a> Elements<'a> {
         if let Some((name, value)) = given {
             settings.insert(name.to_owned(), value.into());
         }
-        let quota = definition.limits().table;
+        // Its place for entries is taken at once, so nobody gets one for nothing.
+        let quota = if definition.uses_table() { definition.limits().table } else { 0 };
         let table = self.tables.entry((Arc::clone(&used.plugin), place));
         let headers = self.config.plugins.get(&used.plugin).map(|plugin| &plugin.response_headers[..]);
         let headers = headers.unwrap_or_default().iter();

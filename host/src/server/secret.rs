@@ -20,11 +20,6 @@ impl Secret {
         if let Some(path) = &config.server.secret_file {
             return Ok(Self(*crate::config::secret::Secret::read(path)?.as_bytes()));
         }
-        if config.pools.values().any(|pool| pool.affinity.is_some()) {
-            tracing::warn!(
-                "no `secret_file`: what clients are bound by ends with this process, and fellow balancers do not know it"
-            );
-        }
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|error| std::io::Error::other(error.to_string()))?;
         Ok(Self(random))
