@@ -14,6 +14,7 @@ pub mod headers;
 pub mod http;
 pub mod line;
 mod refusal;
+mod target;
 pub mod upgrade;
 
 use std::cell::{Cell, RefCell};

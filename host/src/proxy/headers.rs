@@ -245,14 +245,5 @@ pub fn request_id(headers: &mut HeaderMap, random: impl FnOnce() -> u128) {
     }
 }
 
-/// Whether this is a `Host` that may be passed on: `name`, `name:port`, `[v6]:port`, printable and without
-/// what would make it a URL, a list or user information.
-pub fn is_valid_host(host: &[u8]) -> bool {
-    host.len() <= 255 + 6
-        && host.iter().all(|b| {
-            b.is_ascii_graphic() && !matches!(b, b'/' | b'?' | b'#' | b'@' | b',' | b'\\' | b'"' | b'<' | b'>')
-        })
-}
-
 #[cfg(test)]
 mod tests;

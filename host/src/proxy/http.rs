@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -27,6 +27,7 @@ use super::forward::{Answer, Forward};
 use super::headers::{self, Peer};
 use super::line::{Line, Phase};
 use super::refusal::{refuse, unparsable};
+use super::target;
 use super::upgrade::{self, Tunnel};
 use crate::decide::{Facts, OutcomeKind};
 use crate::pool::InFlight;
@@ -216,7 +217,7 @@ impl Client {
         listener: &Listener,
         exchange: &mut Exchange,
     ) -> Result<bool, Error> {
-        let checked = normalise(facts, version);
+        let checked = target::normalise(facts, version);
         let upgrading = headers::end_hop(&mut facts.headers);
         facts.headers.remove(EXPECT);
         let (nets, forwarded) = (&listener.trusted_proxies, listener.forwarded);
@@ -327,23 +328,4 @@ impl Client {
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// Checks `Host`, and turns the target into origin form. A target in absolute form overrides `Host` (RFC 9112 §3.2.2).
-fn normalise(facts: &mut Facts, version: Version) -> Result<(), Error> {
-    if facts.method == Method::CONNECT {
-        return Err(Error::ConnectMethod);
-    }
-    if let Some(authority) = facts.uri.authority() {
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Error::BadHost)?;
-        facts.headers.insert(HOST, host);
-        let target = facts.uri.path_and_query().cloned().unwrap_or(http::uri::PathAndQuery::from_static("/"));
-        facts.uri = Uri::from(target);
-    }
-    let mut hosts = facts.headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) if headers::is_valid_host(host.as_bytes()) => Ok(()),
-        (None, _) if version < Version::HTTP_11 => Ok(()),
-        _ => Err(Error::BadHost),
-    }
 }

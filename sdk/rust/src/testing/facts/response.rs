@@ -60,7 +60,11 @@ pub fn headers(name: &str) -> Vec<String> {
 
 pub fn set_cookie(name: &str) -> Option<String> {
     let set = headers("set-cookie");
-    set.iter().rev().filter_map(|header| cookie_pair(header)).find(|(n, _)| *n == name).map(|(_, value)| value.to_owned())
+    set.iter()
+        .rev()
+        .filter_map(|header| cookie_pair(header))
+        .find(|(n, _)| *n == name)
+        .map(|(_, value)| value.to_owned())
 }
 
 fn with<T>(read: impl FnOnce(&Response) -> T) -> T {
