@@ -51,7 +51,8 @@ fn spaced(candidates: &[(u32, u64)]) -> Vec<u32> {
     // A place is a fraction of 32 bits, before the index: plain integers sort in half the time of pairs.
     let mut places: Vec<u64> = Vec::with_capacity(candidates.iter().map(|(_, weight)| *weight as usize).sum());
     for (index, weight) in candidates {
-        places.extend((0..*weight).map(|nth| ((2 * nth + 1) << 32) / (2 * weight) << 32 | u64::from(*index)));
+        let place = |nth: u64| ((2 * nth + 1) << 32) / (2 * weight);
+        places.extend((0..*weight).map(|nth| (place(nth) << 32) | u64::from(*index)));
     }
     places.sort_unstable();
     places.into_iter().map(|place| place as u32).collect()

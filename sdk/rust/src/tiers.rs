@@ -6,6 +6,8 @@ use crate::Backend;
 
 /// The lowest weight that is aimed at, so that rounding moves nobody by more than half a percent.
 const FINE: f64 = 100.0;
+/// A share of everything that is none.
+const CRUMB: f64 = 1e-9;
 /// The highest weight there is.
 const HIGHEST: f64 = 65_535.0;
 
@@ -79,7 +81,8 @@ pub fn spill(capacities: &[f64]) -> Vec<f64> {
     let mut left = 1.0;
     let share = |capacity: &f64| {
         let share = if together > 0.0 { (capacity / together).min(left) } else { 0.0 };
-        left -= share;
+        // What rounding leaves over is no work for another tier.
+        left = if left - share < CRUMB { 0.0 } else { left - share };
         share
     };
     capacities.iter().map(share).collect()
@@ -118,6 +121,16 @@ mod tests {
         assert_near(&spill_of([0.25, 0.25, 1.0]), &[0.35, 0.35, 0.3]);
         assert_near(&spill_of([0.25, 0.25, 0.2]), &[0.35 / 0.98, 0.35 / 0.98, 0.28 / 0.98]);
         assert_near(&spill_of([0.0, 0.0, 0.0]), &[0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn rounding_leaves_no_crumbs_to_the_next_tier() {
+        for ready in 1..1_000 {
+            let first = f64::from(ready) / 1_000.0;
+            let shares = spill(&[first, 1.0 - first, 1.0]);
+            assert_eq!(shares[2], 0.0, "{shares:?}");
+        }
+        assert_eq!(spill(&[0.1, 0.2, 0.7, 1.0])[3], 0.0);
     }
 
     #[test]
