@@ -7,8 +7,8 @@
 //! same code runs against the test kit in `testing`, so a plugin is tested with `cargo test` and no sandbox.
 //!
 //! It does not build components (that is `cargo plugins`). A plugin with settings takes the feature `json` and reads
-//! them by [`settings`]; without it no JSON parser is linked. Building blocks for plugins that hash keys: [`walk`],
-//! [`bounded`], [`rendezvous`].
+//! them by [`settings`]; without it no JSON parser is linked. Building blocks: [`draw`], [`in_flight`] and [`tiers`]
+//! for plugins that weigh; [`walk`], [`bounded`] and [`rendezvous`] for those that hash keys.
 //!
 //! ```
 //! use trimtab_sdk::{Backend, Balancer, Instance, Moment, Plan, Verdict, load, settings};
