@@ -2,16 +2,11 @@
 
 use maglev::{Maglev, Table};
 use proptest::prelude::*;
+use trimtab_sdk::testing::hashing::{assert_bounded, assert_outage_moves_its_own, assert_walks_on, equal};
 use trimtab_sdk::testing::spread::{imbalance, moved};
-use trimtab_sdk::testing::{Keys, Load, backends, instance, lines, set_load};
+use trimtab_sdk::testing::{Keys, backends, instance, lines};
 use trimtab_sdk::{Backend, Balancer, Readiness, Verdict};
 use xxhash_rust::xxh64::xxh64;
-
-/// `b0`, `b1`, … of equal weight.
-fn equal(count: u32) -> Vec<Backend> {
-    let ids: Vec<_> = (0..count).map(|n| format!("b{n}")).collect();
-    backends(&ids.iter().map(|id| (id.as_str(), 1)).collect::<Vec<_>>())
-}
 
 /// Listing 1 of the paper with Envoy's weights, word for word and slow: what `Table` must be.
 fn listing(size: u64, table: &[Backend]) -> Vec<u32> {
@@ -109,16 +104,7 @@ fn one_heavy_backend_beside_ten_thousand_is_no_trouble() {
 
 #[test]
 fn the_bound_moves_what_is_too_much() {
-    set_load(Load::default());
-    let mut keys = Keys::<Maglev>::new(r#"{"bounded_load": 1.5}"#, equal(10));
-    let mut held = vec![0u32; 10];
-    for _ in 0..1000 {
-        let index: usize = keys.pick("the same for all", &[]).expect("a backend")[1..].parse().expect("a number");
-        held[index] += 1;
-        let limit = (1.5 * f64::from(held.iter().sum::<u32>()) / 10.0).ceil();
-        assert!(f64::from(held[index]) <= limit, "{held:?}");
-        set_load(Load { in_flight: held.clone(), ..Load::default() });
-    }
+    assert_bounded::<Maglev>(r#"{"bounded_load": 1.5}"#, 1.5);
 }
 
 #[test]
@@ -130,9 +116,11 @@ fn settings_are_checked() {
     let mut keys = Keys::<Maglev>::new(r#"{"table_size": 3}"#, equal(5));
     assert!(lines().concat().contains("5 backends in a table of 3"));
     assert!(keys.pick("key", &[]).is_some());
-    assert_eq!(keys.without_key(), Verdict::Pass);
-    keys.update(Vec::new());
-    assert_eq!(keys.pick("key", &[]), None);
+}
+
+#[test]
+fn a_retry_walks_on_and_without_a_key_it_passes() {
+    assert_walks_on::<Maglev>("{}");
 }
 
 proptest! {
@@ -152,22 +140,6 @@ proptest! {
         rows in proptest::collection::vec((0u32..4, any::<bool>()), 1..12),
         out in any::<proptest::sample::Index>(),
     ) {
-        let mut table = equal(rows.len() as u32);
-        for (backend, (weight, ready)) in table.iter_mut().zip(&rows) {
-            backend.weight = *weight;
-            backend.readiness = if *ready { Readiness::Ready } else { Readiness::Draining };
-        }
-        let candidates = table.iter().filter(|backend| backend.is_candidate()).count();
-        let out = out.index(rows.len());
-        let (id, readiness) = (table[out].id.clone(), table[out].readiness);
-        let mut keys = Keys::<Maglev>::new(r#"{"table_size": 251}"#, table);
-        let before = keys.places(300);
-        prop_assert!(before.iter().all(|place| place.is_some() == (candidates > 0)));
-        keys.adjust(|table| table[out].readiness = Readiness::Down);
-        for (before, after) in before.iter().zip(keys.places(300)) {
-            prop_assert!(*before == after || before.as_deref() == Some(&id));
-        }
-        keys.adjust(|table| table[out].readiness = readiness);
-        prop_assert_eq!(before, keys.places(300));
+        assert_outage_moves_its_own::<Maglev>(r#"{"table_size": 251}"#, &rows, out.index(rows.len()));
     }
 }

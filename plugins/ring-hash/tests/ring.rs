@@ -2,15 +2,10 @@
 
 use proptest::prelude::*;
 use ring_hash::{Ring, RingHash};
+use trimtab_sdk::testing::hashing::{assert_bounded, assert_outage_moves_its_own, assert_walks_on, equal};
 use trimtab_sdk::testing::spread::{imbalance, moved};
-use trimtab_sdk::testing::{Keys, Load, backends, instance, set_load};
-use trimtab_sdk::{Backend, Balancer, Readiness, Verdict};
-
-/// `b0`, `b1`, … of equal weight.
-fn equal(count: u32) -> Vec<Backend> {
-    let ids: Vec<_> = (0..count).map(|n| format!("b{n}")).collect();
-    backends(&ids.iter().map(|id| (id.as_str(), 1)).collect::<Vec<_>>())
-}
+use trimtab_sdk::testing::{Keys, backends, instance};
+use trimtab_sdk::{Backend, Balancer, Readiness};
 
 #[test]
 fn what_leaves_moves_its_own_share_alone() {
@@ -69,30 +64,12 @@ fn an_address_of_two_ids_goes_from_one_to_the_other() {
 
 #[test]
 fn a_retry_walks_on_and_without_a_key_it_passes() {
-    let mut keys = Keys::<RingHash>::new("{}", equal(3));
-    let first = keys.pick("key", &[]).expect("a backend");
-    let index: u32 = first[1..].parse().expect("a number");
-    let second = keys.pick("key", &[index]).expect("another");
-    keys.adjust(|table| table[index as usize].readiness = Readiness::Down);
-    assert_eq!(keys.pick("key", &[]), Some(second), "an outage walks the same ring");
-    assert_eq!(keys.pick("key", &[0, 1, 2]), None);
-    assert_eq!(keys.without_key(), Verdict::Pass);
-    keys.update(Vec::new());
-    assert_eq!(keys.pick("key", &[]), None);
+    assert_walks_on::<RingHash>("{}");
 }
 
 #[test]
 fn the_bound_moves_what_is_too_much() {
-    set_load(Load::default());
-    let mut keys = Keys::<RingHash>::new(r#"{"bounded_load": 1.25}"#, equal(10));
-    let mut held = vec![0u32; 10];
-    for _ in 0..1000 {
-        let index: usize = keys.pick("the same for all", &[]).expect("a backend")[1..].parse().expect("a number");
-        held[index] += 1;
-        let limit = (1.25 * f64::from(held.iter().sum::<u32>()) / 10.0).ceil();
-        assert!(f64::from(held[index]) <= limit, "{held:?}");
-        set_load(Load { in_flight: held.clone(), ..Load::default() });
-    }
+    assert_bounded::<RingHash>(r#"{"bounded_load": 1.25}"#, 1.25);
 }
 
 #[test]
@@ -147,22 +124,6 @@ proptest! {
         rows in proptest::collection::vec((0u32..4, any::<bool>()), 1..12),
         out in any::<proptest::sample::Index>(),
     ) {
-        let mut table = equal(rows.len() as u32);
-        for (backend, (weight, ready)) in table.iter_mut().zip(&rows) {
-            backend.weight = *weight;
-            backend.readiness = if *ready { Readiness::Ready } else { Readiness::Draining };
-        }
-        let candidates = table.iter().filter(|backend| backend.is_candidate()).count();
-        let out = out.index(rows.len());
-        let (id, readiness) = (table[out].id.clone(), table[out].readiness);
-        let mut keys = Keys::<RingHash>::new("{}", table);
-        let before = keys.places(300);
-        prop_assert!(before.iter().all(|place| place.is_some() == (candidates > 0)));
-        keys.adjust(|table| table[out].readiness = Readiness::Down);
-        for (before, after) in before.iter().zip(keys.places(300)) {
-            prop_assert!(*before == after || before.as_deref() == Some(&id));
-        }
-        keys.adjust(|table| table[out].readiness = readiness);
-        prop_assert_eq!(before, keys.places(300));
+        assert_outage_moves_its_own::<RingHash>("{}", &rows, out.index(rows.len()));
     }
 }

@@ -27,6 +27,7 @@ mod clock;
 mod contract;
 #[doc(hidden)]
 pub mod facts;
+pub mod hashing;
 mod key;
 mod pool;
 mod route;
