@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use trimtab_sdk::testing::hashing::{assert_bounded, assert_outage_moves_its_own, assert_walks_on, equal};
 use trimtab_sdk::testing::spread::{imbalance, moved};
 use trimtab_sdk::testing::{Keys, backends, instance, lines};
-use trimtab_sdk::{Backend, Balancer, Readiness, Verdict};
+use trimtab_sdk::{Backend, Balancer, Readiness};
 use xxhash_rust::xxh64::xxh64;
 
 /// Listing 1 of the paper with Envoy's weights, word for word and slow: what `Table` must be.
