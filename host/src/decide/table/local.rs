@@ -142,7 +142,10 @@ impl LocalTable {
                 break;
             }
             let Some(slot) = self.age.take() else { break };
-            if slot.is_hopeful(now_us) || !self.vacate(&slot, |entry| !entry.is_live(now_us)) {
+            if slot.is_hopeful(now_us) && slot.take_mark() {
+                // Renewed, most likely. Put back, one that is used for ever would hide all that expires behind it.
+                self.age.push(slot);
+            } else if slot.is_hopeful(now_us) || !self.vacate(&slot, |entry| !entry.is_live(now_us)) {
                 self.age.put_back(slot);
                 break;
             }

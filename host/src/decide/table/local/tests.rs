@@ -158,6 +158,18 @@ fn what_expires_is_reclaimed_by_writes() {
 }
 
 #[test]
+fn one_that_is_renewed_for_ever_hides_nothing_that_expires() {
+    let table = LocalTable::new(QUOTA);
+    for now_ms in 0..1000 {
+        let now_us = now_ms * 1000;
+        assert!(table.put(b"busy", b"v", 20, now_us));
+        assert!(table.put(format!("once-{now_ms}").as_bytes(), b"v", 20, now_us));
+        assert!(table.len() <= 60, "{} entries after {now_ms} ms", table.len());
+    }
+    check_accounts(&table);
+}
+
+#[test]
 fn removed_entries_crowd_nobody_out() {
     let table = LocalTable::new(200 * (ENTRY_OVERHEAD + 9));
     for n in 0..50u64 {
