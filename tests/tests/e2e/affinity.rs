@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use trimtab_tests::{Backend, Host, Response, Setup};
+use trimtab_tests::{Backend, Folder, Host, Response, Setup, trimtab};
 
 #[path = "affinity/address.rs"]
 mod address;
@@ -194,6 +194,51 @@ fn a_backend_that_is_down_loses_its_clients_to_others_for_good() {
         set_state(&host, "a", "ready");
         assert!((0..8).all(|number| visit(&host, &way, &mut browsers, number) == "b"), "{}", way.plugin);
         assert_eq!(faults(&host), 0.0, "{}: a backend that is down is no fault of the plugin", way.plugin);
+    }
+}
+
+#[test]
+fn nobody_moves_while_the_pool_changes_under_load() {
+    for way in WAYS {
+        let [a, b, c] = ["a", "b", "c"].map(Backend::echo);
+        let host = start(&way, &[&a, &b]);
+        let mut browsers = vec![Browser::default(); 16];
+        let homes: Vec<_> = (0..16).map(|number| visit(&host, &way, &mut browsers, number)).collect();
+        let (host, way) = (&host, &way);
+        std::thread::scope(|scope| {
+            for ((number, browser), home) in (0..).zip(browsers).zip(&homes) {
+                scope.spawn(move || {
+                    let mut client = host.client();
+                    for _ in 0..100 {
+                        let response = client.get_with("/", &(way.lines)(&browser, number));
+                        let got = (response.status, response.backend(), response.headers.get("set-cookie"));
+                        assert_eq!(got, (200, home.as_str(), None), "{}: client {number}", way.plugin);
+                    }
+                });
+            }
+            for state in ["draining", "ready"].iter().cycle().take(20) {
+                set_state(host, "a", state);
+                add(host, &c);
+                remove(host, "c");
+            }
+        });
+        assert_eq!(faults(host), 0.0, "{}", way.plugin);
+        assert_eq!(c.requests(), 0, "{}: nobody is new", way.plugin);
+    }
+}
+
+#[test]
+fn a_plugin_that_is_none_is_an_error_before_anything_starts() {
+    for (name, lines) in [("round-robin", "affinity = 'round-robin'"), ("cookie", "balancer = 'cookie'")] {
+        let folder = Folder::new();
+        let backends = "backends = ['127.0.0.1:1']";
+        let text = format!(
+            "[[listener]]\nname = 'web'\naddress = '127.0.0.1:0'\npool = 'web'\n[pool.web]\n{backends}\n{lines}\n"
+        );
+        let path = folder.write("trimtab.toml", text);
+        let output = trimtab(&["check", &path.display().to_string()]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(name), "{lines}: {said}");
     }
 }
 

@@ -4,7 +4,7 @@ use trimtab_tests::backend::{Refusing, entry};
 use trimtab_tests::{Backend, Host, eventually};
 
 use super::guest::{Guest, faults_of};
-use super::{faults, found, set_state};
+use super::{add, faults, found, set_state};
 
 const FIND_FIRST: &str = "(return (call $backend (i32.const 0)))";
 const STATUS: &str = r#"(import "trimtab:plugin/response@0.1.0" "status" (func $status (result i32)))"#;
@@ -80,6 +80,31 @@ fn after_a_trap_a_fresh_instance_takes_over() {
 }
 
 #[test]
+fn one_that_traps_in_update_or_adjust_is_replaced() {
+    let [a, b, c] = ["a", "b", "c"].map(Backend::echo);
+    // The first table is taken, as it must be for an instance to start.
+    let head = "(global $told (mut i32) (i32.const 0))";
+    let second = "(if (global.get $told) (then (unreachable))) (global.set $told (i32.const 1))";
+    for (update, adjust) in [(second, ""), ("", "(unreachable)")] {
+        let guest = Guest { head, update, adjust, find: FIND_FIRST, ..Guest::default() };
+        let host = guest.before(&[&a, &b], "");
+        assert_eq!(order(&host, 2), "a a");
+        if adjust.is_empty() {
+            add(&host, &c)
+        } else {
+            set_state(&host, "b", "draining")
+        }
+        order(&host, 4);
+        assert!(faults_of(&host, "trap") >= 1.0);
+        eventually("a fresh instance has found", || {
+            order(&host, 1);
+            found(&host) > 2.0
+        });
+        assert_eq!(order(&host, 4), "a a a a", "it was told of the change when it was made");
+    }
+}
+
+#[test]
 fn one_that_loops_is_stopped() {
     let [a, b] = ["a", "b"].map(Backend::echo);
     for (find, bind) in [("(loop $ever (br $ever))", ""), ("", "(loop $ever (br $ever))")] {
@@ -140,9 +165,9 @@ fn it_may_refuse() {
 #[test]
 fn one_that_finds_what_was_tried_is_invalid_and_bind_hears_whom_the_client_got() {
     let (refusing, b) = (Refusing::new(), Backend::echo("b"));
-    // Says who was found, else to whom the client went: in the last byte.
-    let bind = "(i32.store8 (i32.const 65581) (i32.add (i32.const 48) (local.get $to))) \
-                (if (local.get $was-found) (then (i32.store8 (i32.const 65581) (i32.const 102))))";
+    // The value's last byte says whether the client was found, else to whom it went.
+    let bind = "(i32.store8 (i32.const 65566) (i32.add (i32.const 48) (local.get $to))) \
+                (if (local.get $was-found) (then (i32.store8 (i32.const 65566) (i32.const 102))))";
     let guest = Guest { find: FIND_FIRST, bind, headers: &[("x-served-by", b"at ?")], ..Guest::default() };
     let allowed = "response_headers = ['x-served-by']";
     let host = guest.before_entries([entry("a", refusing.address(), ""), b.entry()], allowed);

@@ -7,25 +7,37 @@ const DATA: usize = 0x1_0000;
 
 /// Parts of the fixture, as text; what is empty passes, or adds nothing.
 #[derive(Debug, Default)]
-pub struct Guest<'a> {
+pub(super) struct Guest<'a> {
     /// Imports and globals.
-    pub head: &'a str,
+    pub(super) head: &'a str,
+    /// The body of `update`.
+    pub(super) update: &'a str,
+    /// The body of `adjust`.
+    pub(super) adjust: &'a str,
     /// Runs first in `find`: `(return (call $backend (i32.const 0)))`.
-    pub find: &'a str,
+    pub(super) find: &'a str,
     /// Runs first in `bind`.
-    pub bind: &'a str,
+    pub(super) bind: &'a str,
     /// What `bind` answers, where it gets that far.
-    pub headers: &'a [(&'a str, &'a [u8])],
+    pub(super) headers: &'a [(&'a str, &'a [u8])],
 }
 
 impl Guest<'_> {
     /// The component.
-    pub fn component(&self) -> Vec<u8> {
-        let text = plugin::text("affinity.wat")
-            .replacen("(module\n  (; head ;)", &format!("(module\n  {}", self.head), 1)
-            .replacen("\n    (; find ;)", &format!("\n    {}", self.find), 1)
-            .replacen("\n    (; bind ;)", &format!("\n    {}\n    {}", self.bind, self.answer()), 1)
-            .replacen("(global $next", &format!("{}(global $next", self.data()), 1);
+    pub(super) fn component(&self) -> Vec<u8> {
+        let bind = format!("{} {}", self.bind, self.answer());
+        let parts = [
+            ("(; head ;)", self.head),
+            ("(; update ;)", self.update),
+            ("(; adjust ;)", self.adjust),
+            ("(; find ;)", self.find),
+            ("(; bind ;)", &bind),
+            ("(; data ;)", &self.data()),
+        ];
+        let text = parts.iter().fold(plugin::text("affinity.wat"), |text, (place, part)| {
+            assert_eq!(text.matches(place).count(), 1, "{place}");
+            text.replace(place, part)
+        });
         plugin::component(&text, "affinity-plugin", None)
     }
 
@@ -47,16 +59,16 @@ impl Guest<'_> {
             bytes.extend_from_slice(part);
         }
         let all: String = words.iter().chain(&bytes).map(|byte| format!("\\{byte:02x}")).collect();
-        format!("(data (i32.const {DATA}) \"{all}\")\n  ")
+        format!("(data (i32.const {DATA}) \"{all}\")")
     }
 
     /// A host of one worker with it as the affinity `mine` of the pool `web`, and further lines of `[plugin.mine]`.
-    pub fn before(&self, backends: &[&Backend], lines: &str) -> Host {
+    pub(super) fn before(&self, backends: &[&Backend], lines: &str) -> Host {
         self.before_entries(backends.iter().map(|backend| backend.entry()), lines)
     }
 
     /// The same with these entries of `backends`.
-    pub fn before_entries(&self, backends: impl IntoIterator<Item = String>, lines: &str) -> Host {
+    pub(super) fn before_entries(&self, backends: impl IntoIterator<Item = String>, lines: &str) -> Host {
         let folder = Folder::new();
         folder.write("mine.wasm", self.component());
         let section = format!("[plugin.mine]\ncomponent = 'mine.wasm'\n{lines}");
@@ -65,7 +77,7 @@ impl Guest<'_> {
 }
 
 /// Faults of this kind of the affinity `mine`.
-pub fn faults_of(host: &Host, kind: &str) -> f64 {
+pub(super) fn faults_of(host: &Host, kind: &str) -> f64 {
     let labels = [("plugin", "mine"), ("pool", "web"), ("role", "affinity"), ("kind", kind)];
     let metrics = host.metrics();
     assert!(metrics.has("trimtab_plugin_faults_total", &labels), "{kind} in {:?}", metrics.all);

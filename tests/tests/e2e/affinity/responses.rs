@@ -48,7 +48,7 @@ fn it_is_set_on_every_kind_of_response() {
 #[test]
 fn it_is_set_for_clients_of_http_1_0_and_on_streams() {
     let a = Backend::new("a", |exchange| {
-        exchange.start_chunks("")?;
+        exchange.start_chunks("trailer: x-sum\r\n")?;
         exchange.wire.send_chunk("one")?;
         exchange.finish_chunks("x-sum: 1\r\n")
     });
@@ -56,7 +56,7 @@ fn it_is_set_for_clients_of_http_1_0_and_on_streams() {
     let mut client = host.client();
     let old = client.send("GET / HTTP/1.0\r\n\r\n").response();
     assert_eq!((old.text().as_str(), old.headers.all("set-cookie").len()), ("one", 1));
-    let response = host.get("/");
+    let response = host.client().get_with("/", "te: trailers\r\n");
     assert_eq!((response.text().as_str(), response.headers.all("set-cookie").len()), ("one", 1));
     assert_eq!(response.trailers.get("x-sum"), Some("1"), "the trailers come as they were");
     assert_eq!(response.trailers.get("set-cookie"), None);
