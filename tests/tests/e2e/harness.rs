@@ -73,6 +73,7 @@ fn fixtures_become_components() {
     for file in std::fs::read_dir(folder).expect("the fixtures are there").flatten() {
         let name = file.file_name().to_string_lossy().into_owned();
         let component = match name.as_str() {
+            "affinity.wat" => plugin::component(&plugin::text(&name), "affinity-plugin", None),
             "router.wat" => plugin::component(&plugin::text(&name), "router-plugin", None),
             _ => plugin::balancer(&name),
         };
