@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::header::{HOST, HeaderValue};
-use http::{Request, Response};
+use http::header::{HOST, HeaderValue, UPGRADE};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::Proxy;
@@ -86,7 +86,7 @@ impl Forward<'_> {
             let in_flight = InFlight::begin(Rc::clone(&member), began, note);
             match self.attempt(&facts, body, in_flight).await {
                 Ok(mut answer) => {
-                    if self.steering.binds() {
+                    if self.steering.binds() && !is_unasked(&facts, &answer) {
                         facts = self.bind(facts, &mut answer, with, found);
                     }
                     return (facts, Ok(answer));
@@ -181,6 +181,11 @@ impl Forward<'_> {
             }
         }
     }
+}
+
+/// Whether this is a 101 that nobody asked for, which the client will not get.
+fn is_unasked(facts: &Facts, answer: &Answer) -> bool {
+    answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && !facts.headers.contains_key(UPGRADE)
 }
 
 /// The body to send the request with once more, where it may be sent once more (RFC 9110 §9.2.2).

@@ -1,6 +1,6 @@
 //! A pool at one moment: its backends, the plugins that steer it, and what those are told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,6 +148,21 @@ impl Pool {
             backends: self.members.iter().map(|member| Arc::clone(&member.backend)).collect(),
             rows: Arc::clone(&self.rows),
         }
+    }
+
+    /// Of this pool's rows, with the weights of `before` where shapers gave any: those that they do not know yet wait
+    /// with a weight of 0.
+    pub fn told_as(&self, before: &Told) -> Told {
+        let mut told = self.told(&[]);
+        for (now, known) in told.shaped.iter_mut().zip(&before.shaped) {
+            if !Arc::ptr_eq(known, &before.rows) {
+                let weights: HashMap<_, _> =
+                    before.backends.iter().map(Arc::as_ptr).zip(known.iter().map(|row| row.weight)).collect();
+                let weight = |backend| weights.get(&Arc::as_ptr(backend)).copied().unwrap_or(0);
+                *now = weighed(&self.rows, &told.backends.iter().map(weight).collect::<Vec<_>>());
+            }
+        }
+        told
     }
 
     /// What is counted for plugins changes with the rows.

@@ -132,14 +132,14 @@ impl Steering {
             }
             Replacement::Affinity(instance, told) => {
                 state.affinity = Some(instance);
-                if told.adjustment != state.known.told.adjustment {
+                if !Arc::ptr_eq(&told, &state.known.told) {
                     self.adjust_affinity(state);
                 }
             }
             Replacement::Balancer(instance, told) => {
                 if let Slot::Balancer(_, number) = slot {
                     state.balancers[*number] = Some(instance);
-                    if told.adjustment != state.known.told.adjustment {
+                    if !Arc::ptr_eq(&told, &state.known.told) {
                         self.adjust_balancer(state, *number);
                     }
                 }

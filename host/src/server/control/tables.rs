@@ -74,9 +74,11 @@ impl Control {
         let Some(pool) = next.pools.iter_mut().find(|pool| pool.name == *name) else { return };
         let mut prepare = false;
         if let Some(table) = self.tables.get_mut(name) {
-            prepare = table.shapers.is_none() || !pool.chain.shapers.is_empty() || table.apart(pool);
-            if !prepare {
-                table.told = Arc::new(pool.told(&[]));
+            let apart = table.apart(pool);
+            prepare = apart || table.shapers.is_none() || !pool.chain.shapers.is_empty();
+            if !apart {
+                // At once, with the weights that shapers gave before: readiness must not wait for new ones.
+                table.told = Arc::new(pool.told_as(&table.told));
                 Arc::make_mut(pool).told = Some(Arc::clone(&table.told));
             }
         }
@@ -132,6 +134,12 @@ impl Control {
         }
         let Some(table) = self.tables.get_mut(name) else { return };
         table.shapers = Some(shapers);
+        if told.adjustment < table.told.adjustment {
+            // The plugins know more already.
+            self.registry.dispose(seats);
+            self.prepare(name);
+            return;
+        }
         let seats = match seats.transpose() {
             Ok(seats) => seats,
             Err(error) => {
