@@ -1,6 +1,6 @@
 //! `[pool.NAME]` and its backends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,10 +81,10 @@ fn backends(value: Value<'_>, pool: &Table<'_>) -> Option<Vec<Backend>> {
 
 fn report_duplicates(written: &[Written], sink: &Sink) {
     let mut ids: BTreeMap<&str, &Written> = BTreeMap::new();
-    let mut addresses: Vec<&Written> = Vec::new();
+    let mut addresses: HashMap<&Address, &Written> = HashMap::new();
     for this in written {
         // The same address without ids is one mistake, not two.
-        if let Some(first) = addresses.iter().find(|first| first.backend.address == this.backend.address) {
+        if let Some(first) = addresses.get(&this.backend.address) {
             let finding = Finding::error(this.address.clone(), "this pool has two backends of this address");
             sink.push(
                 finding.related(first.address.clone(), "the first is here").help("give one of them more `weight`"),
@@ -95,7 +95,7 @@ fn report_duplicates(written: &[Written], sink: &Sink) {
             sink.push(finding.related(first.id.clone(), "the first is here").help("an id is unique in its pool"));
         }
         ids.entry(&this.backend.id).or_insert(this);
-        addresses.push(this);
+        addresses.entry(&this.backend.address).or_insert(this);
     }
 }
 
