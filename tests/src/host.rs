@@ -166,6 +166,12 @@ impl Host {
         backends.into_iter().find(|b| b["id"] == id).unwrap_or_default()
     }
 
+    /// Changes a backend of a pool by `PATCH`. Its state holds for requests that come later.
+    pub fn set_backend(&self, pool: &str, id: &str, change: &str) {
+        let (status, answer) = self.admin("PATCH", &format!("/pools/{pool}/backends/{id}"), change);
+        assert_eq!(status, 200, "{change} of {id}: {answer}");
+    }
+
     /// What it wrote to stderr so far.
     #[must_use]
     pub fn log(&self) -> String {

@@ -8,19 +8,23 @@
 pub mod backend;
 pub mod client;
 pub mod folder;
+pub mod gate;
 pub mod host;
 pub mod message;
 pub mod metrics;
 pub mod plugin;
 pub mod rebuilt;
 pub mod setup;
+pub mod tally;
 pub mod wait;
 pub mod wire;
 
 pub use backend::{Backend, Exchange, Next};
 pub use client::Client;
 pub use folder::Folder;
+pub use gate::Gate;
 pub use host::{Host, trimtab};
 pub use message::{Fields, Request, Response};
 pub use setup::Setup;
+pub use tally::Tally;
 pub use wait::eventually;

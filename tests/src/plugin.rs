@@ -27,6 +27,15 @@ pub fn text(fixture: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The same with its blanks filled in: words in capitals, and the text for each.
+#[must_use]
+pub fn filled(fixture: &str, blanks: &[(&str, &str)]) -> String {
+    blanks.iter().fold(text(fixture), |text, (blank, with)| {
+        assert!(text.contains(blank), "{fixture} has no blank {blank}");
+        text.replace(blank, with)
+    })
+}
+
 fn encode(wat: &str, world: &str, more: Option<&str>) -> anyhow::Result<Vec<u8>> {
     let mut resolve = Resolve::default();
     let (mut package, _) = resolve.push_dir(root().join("wit"))?;

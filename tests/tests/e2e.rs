@@ -6,6 +6,8 @@ mod admin;
 mod affinity;
 #[path = "e2e/bad_input.rs"]
 mod bad_input;
+#[path = "e2e/balancers.rs"]
+mod balancers;
 #[path = "e2e/balancing.rs"]
 mod balancing;
 #[path = "e2e/examples.rs"]
@@ -14,6 +16,8 @@ mod examples;
 mod failures;
 #[path = "e2e/harness.rs"]
 mod harness;
+#[path = "e2e/hashing.rs"]
+mod hashing;
 #[path = "e2e/headers.rs"]
 mod headers;
 #[path = "e2e/house.rs"]
