@@ -10,6 +10,8 @@ mod bad_input;
 mod balancers;
 #[path = "e2e/balancing.rs"]
 mod balancing;
+#[path = "e2e/chains.rs"]
+mod chains;
 #[path = "e2e/examples.rs"]
 mod examples;
 #[path = "e2e/failures.rs"]
@@ -30,12 +32,20 @@ mod lifecycle;
 mod limits;
 #[path = "e2e/metrics.rs"]
 mod metrics;
+#[path = "e2e/observers.rs"]
+mod observers;
 #[path = "e2e/plugins.rs"]
 mod plugins;
 #[path = "e2e/precedence.rs"]
 mod precedence;
+#[path = "e2e/routers.rs"]
+mod routers;
 #[path = "e2e/routes.rs"]
 mod routes;
+#[path = "e2e/shapers.rs"]
+mod shapers;
+#[path = "e2e/start_errors.rs"]
+mod start_errors;
 #[path = "e2e/streaming.rs"]
 mod streaming;
 #[path = "e2e/upgrade.rs"]
