@@ -72,10 +72,31 @@ impl Backend {
         })
     }
 
+    /// Listens on all of 127.0.0.0/8, and is as many backends as a test wants: each answers with its own address as
+    /// name, and closes the connection, so that few descriptors are open.
+    #[must_use]
+    pub fn everywhere() -> Self {
+        let listener = TcpListener::bind("0.0.0.0:0").expect("a port");
+        Self::serving("everywhere", listener, |exchange| {
+            exchange.body()?;
+            let lines = format!("x-backend: {}\r\nconnection: close", exchange.local);
+            exchange.wire.send(format!("HTTP/1.1 200 OK\r\n{lines}\r\ncontent-length: 0\r\n\r\n"))?;
+            Ok(Next::Close)
+        })
+    }
+
     /// Answers as `handler` does. An error of the handler closes the connection.
     #[must_use]
     pub fn new(name: &str, handler: impl Fn(&mut Exchange<'_>) -> io::Result<Next> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port of loopback");
+        Self::serving(name, listener, handler)
+    }
+
+    fn serving(
+        name: &str,
+        listener: TcpListener,
+        handler: impl Fn(&mut Exchange<'_>) -> io::Result<Next> + Send + Sync + 'static,
+    ) -> Self {
         let shared = Arc::new(Shared {
             name: name.to_owned(),
             address: listener.local_addr().expect("a listener has an address"),
@@ -178,7 +199,7 @@ impl Shared {
             let shared = Arc::clone(self);
             std::thread::spawn(move || {
                 let closing = stream.try_clone();
-                let next = shared.serve(Wire::tcp(stream), number);
+                let next = shared.serve(stream, number);
                 if let (Ok(stream), Ok(Next::Reset)) = (&closing, &next) {
                     let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
                 }
@@ -188,14 +209,16 @@ impl Shared {
         }
     }
 
-    fn serve(&self, mut wire: Wire, connection: usize) -> io::Result<Next> {
+    fn serve(&self, stream: TcpStream, connection: usize) -> io::Result<Next> {
+        let local = stream.local_addr()?;
+        let mut wire = Wire::tcp(stream);
         wire.patience(crate::wait::PATIENCE * 6);
         for nth in 0.. {
             let Some(head) = wire.head()? else { break };
             let (request, framing) = message::request(&head)?;
             self.requests.fetch_add(1, Ordering::SeqCst);
             let mut exchange =
-                Exchange { request, wire: &mut wire, connection, nth, shared: self, framing, unread: true };
+                Exchange { request, wire: &mut wire, local, connection, nth, shared: self, framing, unread: true };
             let next = (self.handler)(&mut exchange);
             let kept = if matches!(next, Ok(Next::Keep)) { exchange.body() } else { Ok(()) };
             lock(&self.seen).push(exchange.request);
@@ -215,6 +238,8 @@ pub struct Exchange<'a> {
     pub request: Request,
     /// The connection, for whatever no method here does.
     pub wire: &'a mut Wire,
+    /// The address that the connection was made to.
+    pub local: SocketAddr,
     /// The connection's number at this backend, from 0.
     pub connection: usize,
     /// The request's number on its connection, from 0.

@@ -26,6 +26,8 @@ mod headers;
 mod house;
 #[path = "e2e/http.rs"]
 mod http;
+#[path = "e2e/large_pools.rs"]
+mod large_pools;
 #[path = "e2e/lifecycle.rs"]
 mod lifecycle;
 #[path = "e2e/limits.rs"]
