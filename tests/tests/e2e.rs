@@ -12,6 +12,8 @@ mod balancers;
 mod balancing;
 #[path = "e2e/chains.rs"]
 mod chains;
+#[path = "e2e/changing_pools.rs"]
+mod changing_pools;
 #[path = "e2e/examples.rs"]
 mod examples;
 #[path = "e2e/failures.rs"]
