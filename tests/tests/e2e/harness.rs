@@ -75,10 +75,19 @@ fn fixtures_become_components() {
         let component = match name.as_str() {
             "affinity.wat" => plugin::component(&plugin::text(&name), "affinity-plugin", None),
             "router.wat" => plugin::component(&plugin::text(&name), "router-plugin", None),
+            "destination.wat" => blank(&name, &["DESTINATION"], "router-plugin"),
+            "shaper.wat" => blank(&name, &["SECOND"], "shaper-plugin"),
+            "watcher.wat" => blank(&name, &["PLAN", "OBSERVER"], "balancer-plugin"),
             _ => plugin::balancer(&name),
         };
         assert_eq!(component[..8], *b"\0asm\x0d\0\x01\0", "{name}");
     }
+}
+
+/// A fixture whose blanks stay empty.
+fn blank(name: &str, blanks: &[&str], world: &str) -> Vec<u8> {
+    let blanks: Vec<_> = blanks.iter().map(|blank| (*blank, "")).collect();
+    plugin::component(&plugin::filled(name, &blanks), world, None)
 }
 
 #[test]

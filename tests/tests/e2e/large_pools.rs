@@ -56,9 +56,8 @@ fn while_asking(host: &Host, work: impl FnOnce()) -> usize {
 /// Changes the pool in every way, under load. `by_key`: the balancer goes by the key.
 fn changes(balancer: &str, by_key: bool) {
     let everywhere = Backend::everywhere();
-    let (port, start) = (everywhere.address().port(), Instant::now());
+    let port = everywhere.address().port();
     let host = pool(&everywhere, balancer).start();
-    println!("{balancer}: ready after {:?}", start.elapsed());
     let path = |id: &str| format!("/pools/web/backends/{id}");
     let asked = while_asking(&host, || {
         if by_key {
@@ -149,6 +148,5 @@ fn a_file_of_ten_thousand_is_read_in_a_moment() {
     let twice = trimtab(&["check", &path]);
     assert_eq!(twice.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&twice.stderr).contains("two backends of this address"));
-    println!("checked in {took:?}");
     assert!(took.as_secs() < 5, "{took:?}");
 }
