@@ -5,8 +5,8 @@
 
 use std::path::PathBuf;
 
-/// The built-ins, and whether a configuration may mean them without naming them.
-const BUILT_INS: [(&str, bool); 2] = [("round-robin", true), ("weighted-round-robin", false)];
+/// The built-in that a configuration may mean without naming it.
+const UNNAMED: &str = "round-robin";
 
 /// The folder of rebuilt components, where the tests are to use them.
 #[must_use]
@@ -26,15 +26,15 @@ pub fn component(name: &str) -> PathBuf {
 /// The configuration with the rebuilt built-ins, if there are any: a section for each that it uses
 /// and does not replace itself.
 pub(crate) fn instead_of_built_ins(mut config: String) -> String {
-    if folder().is_none() {
-        return config;
-    }
-    for (name, unnamed) in BUILT_INS {
+    let Some(folder) = folder() else { return config };
+    let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for path in files.flatten().map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "wasm")) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
         // In quotes, since one name ends with the other.
         let named = config.contains(&format!("'{name}'")) || config.contains(&format!("\"{name}\""));
         let section = format!("[plugin.{name}]");
-        if (named || unnamed) && !config.contains(&section) {
-            config.push_str(&format!("\n{section}\ncomponent = '{}'\n", component(name).display()));
+        if (named || name == UNNAMED) && !config.contains(&section) {
+            config.push_str(&format!("\n{section}\ncomponent = '{}'\n", path.display()));
         }
     }
     config
