@@ -80,7 +80,9 @@ fn changes(balancer: &str, by_key: bool) {
         let new = address(MANY, port);
         let body = format!(r#"{{"address":"{new}","weight":1000}}"#);
         assert_eq!(host.admin("PUT", &path(&new), &body).0, 201);
-        let share = || (0..100).filter(|n| ask(&host, &format!("new-{n}")) == new).count();
+        let keys = AtomicUsize::new(0);
+        let key = || format!("new-{}", keys.fetch_add(1, Ordering::Relaxed));
+        let share = || (0..100).filter(|_| ask(&host, &key()) == new).count();
         eventually("the new one is asked", || share() >= 3);
         host.set_backend("web", &new, r#"{"weight":0}"#);
         eventually("a weight of 0 ends that", || share() == 0);
