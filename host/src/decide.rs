@@ -122,6 +122,9 @@ pub trait Balancer: Tabled {
     fn pick(&mut self, moment: Moment, facts: Box<Facts>) -> (Box<Facts>, Result<Verdict, Fault>);
 }
 
+/// Names and values of headers.
+pub type Headers = Vec<(String, String)>;
+
 /// Finds the backend that a client is bound to, and binds it.
 pub trait Affinity: Tabled {
     /// Finds for `facts`; a pass: not bound.
@@ -136,7 +139,7 @@ pub trait Affinity: Tabled {
         head: Box<Head>,
         backend: u32,
         found: Option<u32>,
-    ) -> (Box<Facts>, Box<Head>, Result<Vec<(String, String)>, Fault>);
+    ) -> (Box<Facts>, Box<Head>, Result<Headers, Fault>);
 }
 
 /// Picks a pool. One instance per worker and route.

@@ -52,6 +52,14 @@ struct Client {
     facts: RefCell<Option<Box<Facts>>>,
 }
 
+/// Where a request goes.
+struct Goal {
+    /// The pool.
+    pool: usize,
+    /// Of its body, in bytes.
+    limit: Option<u64>,
+}
+
 /// Serves one connection to its end.
 pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address: SocketAddr) {
     let view = Rc::clone(&proxy.view.borrow());
@@ -186,8 +194,8 @@ impl Client {
             Ok(_) => self.route(facts, view, listener),
             Err(error) => (facts, Err(error)),
         };
-        exchange.enter_pool(found.as_ref().ok().map(|(pool, _)| *pool));
-        let (upgrading, (number, limit)) = match prepared.and_then(|upgrading| Ok((upgrading, found?))) {
+        exchange.enter_pool(found.as_ref().ok().map(|goal| goal.pool));
+        let (upgrading, Goal { pool: number, limit }) = match prepared.and_then(|upgrading| Ok((upgrading, found?))) {
             Ok(found) => found,
             Err(error) => return (facts, Err(error)),
         };
@@ -236,22 +244,19 @@ impl Client {
     }
 
     /// The pool, by the routes and their routers or by the listener, and the limit of the body. `facts` come back.
-    fn route(
-        &self,
-        facts: Box<Facts>,
-        view: &View,
-        listener: &Listener,
-    ) -> (Box<Facts>, Result<(usize, Option<u64>), Error>) {
+    fn route(&self, facts: Box<Facts>, view: &View, listener: &Listener) -> (Box<Facts>, Result<Goal, Error>) {
         let limit = listener.limits.max_body_size;
         let Some(route) = view.snapshot.routes.find(self.listener, &facts) else {
-            return (facts, listener.pool.map(|pool| (pool, limit)).ok_or(Error::NoRoute));
+            return (facts, listener.pool.map(|pool| Goal { pool, limit }).ok_or(Error::NoRoute));
         };
         let client = facts.client.unwrap_or(self.peer.address);
         if !route.access().permits(client.ip()) {
             return (facts, Err(Error::Denied));
         }
         let limit = route.max_body_size().or(limit);
-        let Some(Some(routing)) = view.routing.get(route.number) else { return (facts, Ok((route.pool, limit))) };
+        let Some(Some(routing)) = view.routing.get(route.number) else {
+            return (facts, Ok(Goal { pool: route.pool, limit }));
+        };
         let now = Instant::now();
         let with = Circumstances {
             random: self.proxy.random(),
@@ -262,8 +267,8 @@ impl Client {
         };
         let (facts, routed) = routing.route(facts, &with);
         let pool = match routed {
-            Routed::Pool(pool) => Ok((pool, limit)),
-            Routed::Own => Ok((route.pool, limit)),
+            Routed::Pool(pool) => Ok(Goal { pool, limit }),
+            Routed::Own => Ok(Goal { pool: route.pool, limit }),
             Routed::Refuse(status) => Err(Error::Refused(status)),
         };
         (facts, pool)

@@ -19,8 +19,8 @@ const MOST_ATTEMPTS: u32 = 4;
 pub(crate) enum Event {
     /// A table.
     Update(Vec<Row>),
-    /// New weights and readiness for it.
-    Adjust(Vec<u32>, Vec<Readiness>),
+    /// The same rows with other weights and readiness.
+    Adjust(Vec<Row>),
     /// A question.
     Pick(Pick),
 }
@@ -37,8 +37,6 @@ pub(crate) struct Pick {
 pub(crate) struct Record {
     draw: Draw,
     rows: Vec<Row>,
-    weights: Vec<u32>,
-    readiness: Vec<Readiness>,
     attempt: u32,
     tried: Vec<u32>,
     now_us: u64,
@@ -52,8 +50,6 @@ impl Record {
         Self {
             draw: Draw(seed),
             rows: Vec::new(),
-            weights: Vec::new(),
-            readiness: Vec::new(),
             attempt: 0,
             tried: Vec::new(),
             now_us: 1_700_000_000_000_000,
@@ -73,11 +69,6 @@ impl Record {
         self.pick()
     }
 
-    /// What the backends are to the questions now.
-    pub(crate) fn readiness(&self) -> &[Readiness] {
-        &self.readiness
-    }
-
     /// The numbers that the host shows now, in words.
     pub(crate) fn loads(&self) -> String {
         let load = |row: &Row| format!("{}/{:?}/{}", row.load.in_flight(), row.load.latency_us(), row.load.failures());
@@ -88,8 +79,6 @@ impl Record {
     fn update(&mut self) -> Event {
         let count = self.draw.below(MOST_BACKENDS + 1);
         self.rows = (0..count).map(|_| self.draw.row()).collect();
-        self.weights = self.rows.iter().map(|row| row.weight).collect();
-        self.readiness = self.rows.iter().map(|row| row.readiness).collect();
         // Indexes of the old table mean nothing in the new one.
         (self.attempt, self.tried) = (0, Vec::new());
         Event::Update(self.rows.clone())
@@ -98,13 +87,13 @@ impl Record {
     fn adjust(&mut self) -> Event {
         for at in 0..self.rows.len() {
             if self.draw.one_in(3) {
-                self.weights[at] = self.draw.weight();
+                self.rows[at].weight = self.draw.weight();
             }
             if self.draw.one_in(3) {
-                self.readiness[at] = self.draw.readiness();
+                self.rows[at].readiness = self.draw.readiness();
             }
         }
-        Event::Adjust(self.weights.clone(), self.readiness.clone())
+        Event::Adjust(self.rows.clone())
     }
 
     fn change_loads(&mut self) {
@@ -138,8 +127,8 @@ impl Record {
 }
 
 impl Pick {
-    /// Makes `facts` those of this question.
-    pub(crate) fn fill(&self, facts: &mut Facts) {
+    /// Makes `facts` those of this question, with this cookie.
+    pub(crate) fn fill(&self, facts: &mut Facts, cookie: Option<&str>) {
         facts.protocol = "http/1.1";
         facts.client = Some(([10, 0, 0, self.user.unwrap_or(200) as u8], 4711).into());
         facts.tried.clear();
@@ -149,20 +138,18 @@ impl Pick {
         if let Some(user) = self.user {
             facts.headers.insert("x-user", format!("user-{user}").parse().expect("a header value"));
         }
+        if let Some(cookie) = cookie {
+            facts.headers.insert("cookie", cookie.parse().expect("a header value"));
+        }
     }
 }
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Update(rows) => {
-                f.write_str("update")?;
+            Self::Update(rows) | Self::Adjust(rows) => {
+                f.write_str(if matches!(self, Self::Update(_)) { "update" } else { "adjust" })?;
                 rows.iter().try_for_each(|row| write!(f, " {}:{}:{}", row.id, row.weight, row.readiness.as_str()))
-            }
-            Self::Adjust(weights, readiness) => {
-                f.write_str("adjust")?;
-                let mut both = weights.iter().zip(readiness);
-                both.try_for_each(|(weight, readiness)| write!(f, " {weight}:{}", readiness.as_str()))
             }
             Self::Pick(pick) => write!(f, "{pick:?}"),
         }

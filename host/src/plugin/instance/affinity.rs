@@ -2,7 +2,7 @@
 
 use super::tabled::{Seated, steers_by_table};
 use super::{BuildReason, Built, Seat};
-use crate::decide::{Affinity, Facts, Fault, Head, Moment, Verdict};
+use crate::decide::{Affinity, Facts, Fault, Head, Headers, Moment, Verdict};
 use crate::plugin::guarded::Guarded;
 use crate::plugin::v0_1::AffinityExports;
 
@@ -36,7 +36,7 @@ impl Affinity for AffinityInstance {
         head: Box<Head>,
         backend: u32,
         found: Option<u32>,
-    ) -> (Box<Facts>, Box<Head>, Result<Vec<(String, String)>, Fault>) {
+    ) -> (Box<Facts>, Box<Head>, Result<Headers, Fault>) {
         let (bind, guest) = (&self.exports.bind, &mut self.seated.guest);
         guest.sandbox_mut().head = Some(head);
         let call = (moment.into(), backend, found);

@@ -34,7 +34,7 @@ pub(in crate::plugin) struct BalancerExports {
 /// The decisions of an affinity.
 pub(in crate::plugin) struct AffinityExports {
     pub(in crate::plugin) find: TypedFunc<(Moment,), (Verdict,)>,
-    pub(in crate::plugin) bind: TypedFunc<(Moment, u32, Option<u32>), (Vec<(String, String)>,)>,
+    pub(in crate::plugin) bind: TypedFunc<Bind, (decide::Headers,)>,
 }
 
 /// A router.
@@ -61,6 +61,7 @@ type Configured = (Result<Plan, String>,);
 type ConfiguredShaper = (Result<(), String>,);
 type Update<'a> = (&'a [Backend<'a>],);
 type Adjust<'a> = (&'a [u32], &'a [types::Readiness]);
+type Bind = (Moment, u32, Option<u32>);
 type Shape = (Vec<u32>,);
 
 impl TableExports {
