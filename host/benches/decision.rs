@@ -1,7 +1,8 @@
-//! What one decision costs, from setting the deadline to the checked answer: `cargo bench -p trimtab`.
+//! What the host's part of a decision costs, from setting the deadline to the checked answer:
+//! `cargo bench -p trimtab --bench decision`.
 //!
-//! An argument picks the lines whose title contains it. The guests of the first lines are minimal: these are the host's own costs, and what a plugin computes comes on
-//! top. Prints percentiles over many short batches: on a busy machine the low ones are those of a core to itself.
+//! An argument picks the lines whose title contains it. The guests are minimal; what a plugin computes comes on top, and
+//! is in `plugins.rs`. Prints percentiles over many short batches: on a busy machine the low ones are those of a core to itself.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may stop")]
 
@@ -10,8 +11,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use trimtab::config::PluginLimits;
-use trimtab::decide::{BackendLoad, Balancer, Facts, Moment, Readiness, Row, Verdict, check};
-use trimtab::plugin::{BUILT_IN, Registry, RegistryOptions, Seat, Source};
+use trimtab::decide::{BackendLoad, Balancer, Facts, LocalTable, Moment, PoolLoad, Readiness, Row, Verdict, check};
+use trimtab::plugin::{BalancerInstance, Registry, RegistryOptions, Seat, Source};
 
 #[path = "../src/plugin/fixtures.rs"]
 mod fixtures;
@@ -34,7 +35,7 @@ fn main() {
     let guests = [
         ("constant verdict", Guest { pick: first, ..Guest::PASS }),
         (
-            "round-robin: one `turn`",
+            "one `turn`",
             Guest {
                 head: r#"(import "trimtab:plugin/load@0.1.0" "turn" (func $turn (result i64)))"#,
                 pick: turn,
@@ -52,19 +53,16 @@ fn main() {
         ),
     ];
     for (name, guest) in guests {
-        measure(&registry, name, name.into(), Source::Bytes(guest.component()));
-    }
-    for name in BUILT_IN {
-        measure(&registry, &format!("built-in {name}"), (*name).into(), Source::BuiltIn);
+        measure(&registry, name, &guest);
     }
 }
 
-fn measure(registry: &Registry, title: &str, plugin: Arc<str>, source: Source) {
+fn measure(registry: &Registry, title: &str, guest: &Guest<'_>) {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     if wanted.is_some_and(|wanted| !title.contains(&wanted)) {
         return;
     }
-    let definition = registry.load_blocking(plugin, source, PluginLimits::default()).unwrap();
+    let definition = registry.load_blocking(title.into(), Source::Bytes(guest.component()), PluginLimits::default()).unwrap();
     let seat = Seat {
         definition,
         pool: "web".into(),
@@ -72,10 +70,12 @@ fn measure(registry: &Registry, title: &str, plugin: Arc<str>, source: Source) {
         workers: 1,
         settings: "{}".into(),
         keys: Vec::new(),
-        load: Arc::default(),
+        load: Arc::new(PoolLoad::new(1)),
         rows: rows().into(),
+        pools: Arc::new([]),
+        table: Arc::new(LocalTable::new(0)),
     };
-    let mut instance = registry.build_blocking(seat).unwrap();
+    let mut instance: BalancerInstance = registry.build_blocking(seat).unwrap();
     let readiness = [Readiness::Ready; BACKENDS];
     let mut facts = Box::new(Facts { protocol: "http/1.1", ..Facts::default() });
     facts.headers.insert("host", http::HeaderValue::from_static("example.com"));
