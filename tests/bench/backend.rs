@@ -11,14 +11,18 @@ use tokio::net::{TcpListener, TcpStream};
 
 const END: &[u8] = b"\r\n\r\n";
 
-/// Listens on the ports of the command line with a thread per core, until it is killed.
+/// Listens where the command line says (ports of loopback, or whole addresses) with a thread per core, until it is killed.
 fn main() -> Result<()> {
-    let ports = std::env::args().skip(1).map(|port| port.parse()).collect::<Result<Vec<u16>, _>>()?;
+    let address = |text: String| match text.parse::<u16>() {
+        Ok(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Err(_) => text.parse(),
+    };
+    let addresses = std::env::args().skip(1).map(address).collect::<Result<Vec<_>, _>>()?;
     let threads = std::thread::available_parallelism()?.get();
     let threads: Vec<_> = (0..threads)
         .map(|_| {
-            let ports = ports.clone();
-            std::thread::spawn(move || serve(&ports))
+            let addresses = addresses.clone();
+            std::thread::spawn(move || serve(&addresses))
         })
         .collect();
     for thread in threads {
@@ -27,14 +31,14 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn serve(ports: &[u16]) -> Result<()> {
+fn serve(addresses: &[SocketAddr]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let local = tokio::task::LocalSet::new();
     let body = "x".repeat(128);
     let response: Rc<[u8]> = format!("HTTP/1.1 200 OK\r\ncontent-length: 128\r\n\r\n{body}").into_bytes().into();
     local.block_on(&runtime, async {
-        for port in ports {
-            let (listener, response) = (listen(*port)?, Rc::clone(&response));
+        for address in addresses {
+            let (listener, response) = (listen(*address)?, Rc::clone(&response));
             tokio::task::spawn_local(async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     tokio::task::spawn_local(answer(stream, Rc::clone(&response)));
@@ -45,11 +49,11 @@ fn serve(ports: &[u16]) -> Result<()> {
     })
 }
 
-fn listen(port: u16) -> Result<TcpListener> {
+fn listen(address: SocketAddr) -> Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+    socket.bind(&address.into())?;
     socket.listen(1024)?;
     Ok(TcpListener::from_std(socket.into())?)
 }
