@@ -62,7 +62,8 @@ fn measure(registry: &Registry, title: &str, guest: &Guest<'_>) {
     if wanted.is_some_and(|wanted| !title.contains(&wanted)) {
         return;
     }
-    let definition = registry.load_blocking(title.into(), Source::Bytes(guest.component()), PluginLimits::default()).unwrap();
+    let definition =
+        registry.load_blocking(title.into(), Source::Bytes(guest.component()), PluginLimits::default()).unwrap();
     let seat = Seat {
         definition,
         pool: "web".into(),

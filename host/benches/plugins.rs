@@ -88,9 +88,11 @@ fn decisions(registry: &Registry, wanted: &dyn Fn(&str) -> bool) -> String {
     }
     let routes: Vec<Vec<_>> = routers.iter().map(|(title, _)| row((*title).to_owned(), 1)).collect();
     let head = |first| [first, "3 backends", "100", "10 000"];
-    let section = |table: String| if table.is_empty() { table } else { format!("Nanoseconds, median (p10):\n\n{table}") };
+    let section =
+        |table: String| if table.is_empty() { table } else { format!("Nanoseconds, median (p10):\n\n{table}") };
     section(
-        [table(&head("balancer"), &picks), table(&head("affinity"), &finds), table(&["router", "any"], &routes)].concat(),
+        [table(&head("balancer"), &picks), table(&head("affinity"), &finds), table(&["router", "any"], &routes)]
+            .concat(),
     )
 }
 
@@ -139,11 +141,7 @@ fn quality(registry: &Registry, wanted: &dyn Fn(&str) -> bool) -> String {
     for case in BALANCERS.iter().filter(|case| wanted(case.title) && case.is_of_spread()) {
         eprintln!("quality of {}", case.title);
         let evenness = quality::evenness(registry, case);
-        even.push(vec![
-            case.title.to_owned(),
-            format!("{:.3}", evenness.picks),
-            format!("{:.2}", evenness.in_flight),
-        ]);
+        even.push(vec![case.title.to_owned(), format!("{:.3}", evenness.picks), format!("{:.2}", evenness.in_flight)]);
         if case.hashes() && case.settings == "{}" && case.weights == Weights::Equal {
             let shares = losses.map(|(of, loss)| share(quality::keys_moved(registry, case, of, loss)));
             moved.push([case.title.to_owned()].into_iter().chain(shares).collect());

@@ -62,11 +62,7 @@ const CASES: [Case; 6] = [
         mixed: false,
     },
     Case { title: "maglev", steering: "balancer = { plugin = \"maglev\", key = \"header:x-user\" }", mixed: false },
-    Case {
-        title: "weighted-round-robin, mixed weights",
-        steering: "balancer = \"weighted-round-robin\"",
-        mixed: true,
-    },
+    Case { title: "weighted-round-robin, mixed weights", steering: "balancer = \"weighted-round-robin\"", mixed: true },
     Case {
         title: "cookie, then round-robin",
         steering: "affinity = \"cookie\"\nbalancer = \"round-robin\"",

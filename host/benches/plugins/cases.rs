@@ -122,7 +122,10 @@ impl Affinity {
 
 /// Titles and places of the routers.
 pub(crate) const ROUTERS: [(&str, Place<'static>); 3] = [
-    ("split, two pools", Place { plugin: "split", settings: r#"{"percent": 5}"#, key: None, pools: &["web", "canary"] }),
+    (
+        "split, two pools",
+        Place { plugin: "split", settings: r#"{"percent": 5}"#, key: None, pools: &["web", "canary"] },
+    ),
     (
         "split, five pools by header",
         Place {

@@ -49,7 +49,13 @@ fn occupy(rows: &[Row], load: &PoolLoad, busy: Busy) {
         let in_flight = match busy {
             Busy::All => 1 + i * 7 % 5,
             Busy::Idle => 0,
-            Busy::FirstHalf => if i < rows.len() / 2 { 100 } else { 0 },
+            Busy::FirstHalf => {
+                if i < rows.len() / 2 {
+                    100
+                } else {
+                    0
+                }
+            }
         };
         for _ in 0..in_flight {
             row.load.begin();

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use trimtab::decide::{
-    Balancer as _, Destination, Observer as _, Outcome, OutcomeKind, PoolLoad, Readiness, Router as _, Row,
-    Verdict,
+    Balancer as _, Destination, Observer as _, Outcome, OutcomeKind, PoolLoad, Readiness, Router as _, Row, Verdict,
 };
 use trimtab::plugin::{AffinityInstance, BalancerInstance, Registry, RouterInstance};
 

@@ -86,11 +86,7 @@ impl Telling {
 }
 
 /// Tells an instance changes of `rows`, which it knows.
-pub(crate) fn telling<I: Tabled>(
-    instance: &mut I,
-    rows: &[Row],
-    cost: impl Fn(&I) -> TableCost,
-) -> Telling {
+pub(crate) fn telling<I: Tabled>(instance: &mut I, rows: &[Row], cost: impl Fn(&I) -> TableCost) -> Telling {
     const CHANGES: usize = 5;
     let (first, middle) = (cost(instance).update, rows.len() / 2);
     let (mut updates, mut adjusts) = (Vec::new(), Vec::new());
@@ -115,4 +111,3 @@ pub(crate) fn telling<I: Tabled>(
     }
     Telling { first, update: median(updates), adjust: median(adjusts) }
 }
-

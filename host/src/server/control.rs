@@ -3,6 +3,7 @@
 //! It never runs guest code and never blocks: plugins are compiled and built on builder threads.
 
 mod repair;
+mod superseded;
 mod tables;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_chan
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
+use self::superseded::Superseded;
 use self::tables::{PoolTable, Prepared};
 use super::StartError;
 use super::assembly::{Assembly, assemble};
@@ -92,6 +94,7 @@ struct Control {
     overview: Overview,
     faults: Faults,
     tables: HashMap<Arc<str>, PoolTable>,
+    superseded: Superseded,
     /// What was done elsewhere, and is to be gone on with here.
     done: (UnboundedSender<Done>, UnboundedReceiver<Done>),
 }
@@ -104,6 +107,8 @@ enum Done {
     Prepared(Box<Prepared>),
     /// It is time to prepare this pool's table once more.
     PrepareAgain(Arc<str>),
+    /// The workers should be done with what was superseded.
+    Sweep,
 }
 
 /// What may make control act.
@@ -175,6 +180,7 @@ impl Control {
             overview: overview.clone(),
             faults: Faults::default(),
             tables,
+            superseded: Superseded::default(),
             done: unbounded_channel(),
         };
         control.until_started().await?;
@@ -254,6 +260,7 @@ impl Control {
             Done::Rebuilt { worker, slot, built } => self.on_rebuilt(worker, slot, built),
             Done::Prepared(prepared) => self.on_prepared(*prepared),
             Done::PrepareAgain(pool) => self.prepare(&pool),
+            Done::Sweep => self.superseded.sweep(&self.registry),
         }
     }
 

@@ -16,6 +16,9 @@ use crate::worker::Command;
 /// Time after which a table is prepared again, when a plugin failed at it.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Time in which workers and requests let go of a snapshot, as a rule. What they have longer is swept with the next change.
+const SWEEP: Duration = Duration::from_secs(1);
+
 /// What plugins of one pool were told, and how that went.
 pub(super) struct PoolTable {
     /// The last that the workers were sent.
@@ -74,16 +77,18 @@ impl Control {
         let Some(pool) = next.pools.iter_mut().find(|pool| pool.name == *name) else { return };
         let mut prepare = false;
         if let Some(table) = self.tables.get_mut(name) {
-            let apart = table.apart(pool);
+            // At once, with the weights that shapers gave before: readiness must not wait for new ones.
+            let told = pool.told_as(&table.told);
+            let apart = table.experience.apart(&told, &table.told);
             prepare = apart || table.shapers.is_none() || !pool.chain.shapers.is_empty();
             if !apart {
-                // At once, with the weights that shapers gave before: readiness must not wait for new ones.
-                table.told = Arc::new(pool.told_as(&table.told));
-                Arc::make_mut(pool).told = Some(Arc::clone(&table.told));
+                let told = Arc::new(told);
+                Arc::make_mut(pool).told = Some(Arc::clone(&told));
+                self.superseded.table(std::mem::replace(&mut table.told, told));
             }
         }
         pool.count();
-        self.snapshot = Arc::new(next);
+        self.superseded.snapshot(std::mem::replace(&mut self.snapshot, Arc::new(next)));
         self.published.send_replace(Arc::clone(&self.snapshot));
         for worker in &self.workers {
             worker.tell(Command::Apply(Arc::clone(&self.snapshot)));
@@ -91,6 +96,17 @@ impl Control {
         if prepare {
             self.prepare(name);
         }
+        self.sweep_later();
+    }
+
+    /// Sweeps now what earlier changes left, and in a while what this one did.
+    fn sweep_later(&mut self) {
+        self.superseded.sweep(&self.registry);
+        let done = self.done.0.clone();
+        spawn_local(async move {
+            tokio::time::sleep(SWEEP).await;
+            let _ = done.send(Done::Sweep);
+        });
     }
 
     /// Has this pool's table prepared, once more if that is going on already.
@@ -151,7 +167,7 @@ impl Control {
         if let Some(first) = seats.as_ref().and_then(|seats| seats.first()) {
             table.experience = Experience::of(preparation::cost(first), told.rows.len());
         }
-        table.told = Arc::clone(&told);
+        self.superseded.table(std::mem::replace(&mut table.told, Arc::clone(&told)));
         if table.changed {
             again = Some(Duration::ZERO);
         }
@@ -163,6 +179,7 @@ impl Control {
         if let Some(delay) = again {
             self.prepare_later(name, delay);
         }
+        self.sweep_later();
     }
 
     fn say(&mut self, pool: &Pool, problem: &Problem) {
