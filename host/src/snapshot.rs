@@ -148,6 +148,8 @@ pub enum Slot {
     Affinity(Arc<str>),
     /// A balancer of this pool, by its number.
     Balancer(Arc<str>, usize),
+    /// A shaper of this pool, by its number. It sits on no worker.
+    Shaper(Arc<str>, usize),
     /// The router of the route of this name and number.
     Router(Arc<str>, usize),
 }
@@ -156,7 +158,7 @@ impl Slot {
     /// The pool, or the route.
     pub fn name(&self) -> &Arc<str> {
         match self {
-            Self::Affinity(name) | Self::Balancer(name, _) | Self::Router(name, _) => name,
+            Self::Affinity(name) | Self::Balancer(name, _) | Self::Shaper(name, _) | Self::Router(name, _) => name,
         }
     }
 }

@@ -133,6 +133,8 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
             Some(Command::Drain(timeout)) => break timeout,
             None => break Duration::ZERO,
         }
+        // Of a burst of changes, requests wait for one at a time.
+        tokio::task::yield_now().await;
     };
     drain(&proxy, &stop, timeout).await
 }

@@ -24,8 +24,13 @@ pub use balancer::BalancerInstance;
 pub use router::RouterInstance;
 pub use shaper::ShaperInstance;
 
-/// Where an instance will sit, and with what.
-#[derive(Debug, Clone)]
+/// Key sources of a plan. Each is looked for in every request.
+const MOST_KEYS: usize = 16;
+/// Options of a plan that are said to be unknown.
+const MOST_OPTIONS: usize = 8;
+
+/// Where an instance will sit, and with what. Its settings may hold a secret, so it is not shown.
+#[derive(Clone)]
 pub struct Seat {
     /// The plugin.
     pub definition: Arc<Definition>,
@@ -101,6 +106,9 @@ pub enum BuildReason {
     /// The plugin's plan has a key source that does not exist.
     #[error("wants a key that does not exist: {0}")]
     Key(#[from] BadKey),
+    /// The plugin's plan has more key sources than anybody can mean.
+    #[error("wants {0} keys; at most {MOST_KEYS} are allowed")]
+    Keys(usize),
     /// A shaper was given a key.
     #[error("is a shaper, which sees no request, so it cannot have a `key`")]
     NoKey,
@@ -148,8 +156,12 @@ fn accepted<T>(answer: Result<Result<T, String>, Fault>) -> Result<T, BuildReaso
 
 /// Gives the plugin the keys of its plan, or those of the configuration.
 fn follow(guest: &mut Guarded, seat: &Seat, plan: &Plan) -> Result<(), BuildReason> {
-    let planned = plan.keys.iter().map(|key| key.parse()).collect::<Result<Vec<Key>, _>>()?;
-    for (name, _) in &plan.options {
+    if plan.keys.len() > MOST_KEYS {
+        return Err(BuildReason::Keys(plan.keys.len()));
+    }
+    let parsed = |key: &String| key.parse().map_err(|BadKey(text)| BadKey(fault::one_line(&text, 256)));
+    let planned = plan.keys.iter().map(parsed).collect::<Result<Vec<Key>, _>>()?;
+    for (name, _) in plan.options.iter().take(MOST_OPTIONS) {
         let (plugin, name) = (seat.definition.name(), fault::one_line(name, 256));
         tracing::warn!(%plugin, pool = %seat.pool, "asks for `{name}`, which this host does not know");
     }

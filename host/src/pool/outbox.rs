@@ -17,8 +17,16 @@ const MOST: usize = 4096;
 pub struct Note {
     /// 0 for the first try.
     pub attempt: u32,
-    /// The key of each observer, in the order of the observers.
+    /// The key of each observer, by its place in the chain.
     pub keys: SmallVec<[Option<u64>; 2]>,
+}
+
+impl Note {
+    /// Keeps the key of the observer at this place.
+    pub fn set_key(&mut self, place: usize, key: Option<u64>) {
+        self.keys.resize(place, None);
+        self.keys.push(key);
+    }
 }
 
 /// An attempt that ended.

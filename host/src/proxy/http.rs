@@ -173,6 +173,7 @@ impl Client {
             Box::new(Facts { protocol: "http/1.1", listener: Arc::clone(&listener.name), ..Facts::default() })
         });
         (facts.method, facts.uri, facts.headers) = (parts.method, parts.uri, parts.headers);
+        facts.tried.clear();
         let prepared = self.prepare(&mut facts, parts.version, listener, exchange);
         let (facts, answer) = self.conduct(view, listener, facts, body, prepared, exchange).await;
         *self.facts.borrow_mut() = Some(facts);

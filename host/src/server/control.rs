@@ -259,7 +259,7 @@ impl Control {
         match done {
             Done::Rebuilt { worker, slot, built } => self.on_rebuilt(worker, slot, built),
             Done::Prepared(prepared) => self.on_prepared(*prepared),
-            Done::PrepareAgain(pool) => self.prepare(&pool),
+            Done::PrepareAgain(pool) => self.prepare_again(&pool),
             Done::Sweep => self.superseded.sweep(&self.registry),
         }
     }

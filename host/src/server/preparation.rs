@@ -79,7 +79,10 @@ pub(super) async fn shape(
                 decisions.faults[fault.kind as usize].add(1);
                 problems.push(Problem::Fault(number, fault));
             }
-            None => {}
+            None => {
+                let place = format!("pool `{}`", pool.name);
+                problems.push(Problem::Build(BuildError::new(&element.definition, place, BuildReason::NoAnswer)));
+            }
         }
     }
     (pool.told(&weights), problems)
@@ -106,6 +109,27 @@ pub(super) async fn seats(
     Ok(Seats { told: Arc::clone(told), affinity, balancers })
 }
 
+/// Builds the instances of every worker for a pool.
+pub(super) async fn crews(
+    registry: &Registry,
+    pool: &Pool,
+    told: &Arc<Told>,
+    workers: usize,
+) -> Result<Vec<Seats>, BuildError> {
+    let mut all = Vec::new();
+    for worker in 0..workers {
+        match seats(registry, pool, told, worker, workers).await {
+            Ok(seats) => all.push(seats),
+            Err(error) => {
+                // The other workers would only say the same.
+                registry.dispose(all);
+                return Err(error);
+            }
+        }
+    }
+    Ok(all)
+}
+
 /// What telling a pool's table has cost, to foresee what it will.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Experience {
@@ -119,8 +143,12 @@ impl Experience {
         Self { cost, rows }
     }
 
-    /// Whether to tell a table of so many backends to fresh instances; `rebuilt`: as an update, not an adjust.
-    pub(super) fn apart(&self, rows: usize, rebuilt: bool) -> bool {
+    /// Whether to tell a table to fresh instances. Other weights may cost a plugin as much as other backends.
+    pub(super) fn apart(&self, told: &Told, before: &Told) -> bool {
+        self.foresees_long(told.rows.len(), told.membership != before.membership || told.is_reweighted(before))
+    }
+
+    fn foresees_long(&self, rows: usize, rebuilt: bool) -> bool {
         let took = if rebuilt { self.cost.update } else { self.cost.adjust.unwrap_or_default() };
         took.as_secs_f64() * rows as f64 / self.rows.max(1) as f64 > LONG.as_secs_f64()
     }
@@ -140,8 +168,8 @@ mod tests {
     fn what_is_slow_at_one_size_is_slower_at_a_larger() {
         let cost = Cost { update: Duration::from_micros(300), adjust: Some(Duration::from_micros(20)) };
         let experience = Experience::of(cost, 100);
-        assert!(!experience.apart(100, true) && experience.apart(1000, true));
-        assert!(!experience.apart(1000, false) && experience.apart(10_000, false));
-        assert!(!Experience::default().apart(10_000, true), "nothing is known of nothing");
+        assert!(!experience.foresees_long(100, true) && experience.foresees_long(1000, true));
+        assert!(!experience.foresees_long(1000, false) && experience.foresees_long(10_000, false));
+        assert!(!Experience::default().foresees_long(10_000, true), "nothing is known of nothing");
     }
 }

@@ -16,9 +16,11 @@ pub(super) fn add(headers: &mut HeaderMap, wanted: Vec<(String, String)>, allowe
     let (mut fault, mut bytes) = (None, 0);
     for (position, (name, value)) in wanted.iter().enumerate() {
         bytes += name.len() + value.len();
-        let checked = if position >= MOST {
-            Err(format!("adds more than {MOST} headers"))
-        } else if bytes > LARGEST {
+        if position >= MOST {
+            fault.get_or_insert_with(|| Fault::invalid(format!("adds more than {MOST} headers")));
+            break;
+        }
+        let checked = if bytes > LARGEST {
             Err(format!("adds headers of more than {LARGEST} bytes"))
         } else {
             check(name, value, allowed)

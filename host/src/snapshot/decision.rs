@@ -69,8 +69,8 @@ impl Steering {
     /// Picks a backend for `facts`, which come back. Answers also when it was done.
     pub fn pick(&self, mut facts: Box<Facts>, with: &Circumstances<'_>) -> (Box<Facts>, Picked, Instant) {
         let state = &mut *self.state.borrow_mut();
-        facts.tried.clear();
-        facts.tried.extend(with.tried.iter().filter_map(|member| state.known.position(member)));
+        state.known.set_tried(&mut facts, with);
+        state.clock = (with.now, with.now_us);
         let mut note = Note { attempt: u32::try_from(with.tried.len()).unwrap_or(u32::MAX), ..Note::default() };
         let mut clock = with.now;
         let (back, mut choice) = self.find(state, facts, with, &mut note, &mut clock);
@@ -114,7 +114,7 @@ impl Steering {
         let Some(instance) = &mut state.affinity else { return (facts, Choice::Pass) };
         let moment = with.moment(instance.keys(), &facts);
         if instance.observes() {
-            note.keys.push(moment.key);
+            note.set_key(0, moment.key);
         }
         let (facts, answer) = instance.find(moment, facts);
         let answer = answer.and_then(|verdict| {
@@ -142,7 +142,7 @@ impl Steering {
         let Some(instance) = &mut state.balancers[number] else { return (facts, Choice::Pass) };
         let moment = with.moment(instance.keys(), &facts);
         if instance.observes() {
-            note.keys.push(moment.key);
+            note.set_key(1 + number, moment.key);
         }
         let (facts, answer) = instance.pick(moment, facts);
         let answer = answer.and_then(|verdict| {
@@ -186,6 +186,7 @@ impl Steering {
         let (Some(instance), Some(backend)) = (&mut state.affinity, state.known.position(member)) else {
             return (facts, head);
         };
+        state.known.set_tried(&mut facts, with);
         let moment = with.moment(instance.keys(), &facts);
         let answer;
         (facts, head, answer) = instance.bind(moment, facts, head, backend, found.then_some(backend));
@@ -201,6 +202,12 @@ impl Steering {
 }
 
 impl Known {
+    /// Where earlier attempts went, as positions of the table that plugins know.
+    fn set_tried(&self, facts: &mut Facts, with: &Circumstances<'_>) {
+        facts.tried.clear();
+        facts.tried.extend(with.tried.iter().filter_map(|member| self.position(member)));
+    }
+
     /// An answer that was checked against what the plugin knows, held against what is true.
     fn choice(&self, verdict: Verdict, bound: bool) -> Choice {
         match verdict {

@@ -1,7 +1,7 @@
 //! What plugins learn from: attempts that ended, and time that passes.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use super::steering::State;
 use super::{Slot, Steering, Wreck};
@@ -21,14 +21,14 @@ impl Steering {
     /// Hands over what ended, before it is told another table.
     pub(super) fn deliver_in(&self, state: &mut State) {
         if self.site.outbox.is_wanted() {
-            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-            let now_us = u64::try_from(wall).unwrap_or(u64::MAX).max(state.now_us);
-            self.deliver_at(state, Instant::now(), now_us);
+            let ((last, last_us), now) = (state.clock, Instant::now());
+            let now_us = last_us + microseconds(now, last);
+            self.deliver_at(state, now, now_us);
         }
     }
 
     fn deliver_at(&self, state: &mut State, now: Instant, now_us: u64) {
-        state.now_us = now_us;
+        state.clock = (now, now_us);
         let ended = self.site.outbox.take();
         for batch in ended.chunks(BATCH) {
             // Who left the table is nobody's business any more.
@@ -36,38 +36,38 @@ impl Steering {
                 .iter()
                 .filter_map(|ended| state.known.position(&ended.member).map(|position| (position, ended)))
                 .collect();
-            self.each_observer(state, |observer, number| {
+            self.each_observer(state, |observer, place| {
+                if !observer.observes() {
+                    return Ok(());
+                }
                 let outcome = |(backend, ended): &(u32, &Ended)| Outcome {
                     backend: *backend,
                     kind: ended.kind,
                     status: ended.status,
                     latency_us: ended.latency_us,
                     attempt: ended.note.attempt,
-                    key: ended.note.keys.get(number).copied().flatten(),
+                    key: ended.note.keys.get(place).copied().flatten(),
                     at_us: now_us.saturating_sub(microseconds(now, ended.at)),
                 };
                 let outcomes: Vec<_> = known.iter().map(outcome).collect();
-                if observer.observes() { observer.observe(&outcomes, now_us) } else { Ok(()) }
+                observer.observe(&outcomes, now_us)
             });
         }
     }
 
-    /// Calls each instance, with its number among those that want outcomes.
+    /// Calls each instance, with its place: 0 for the affinity, and then the balancers.
     fn each_observer(&self, state: &mut State, mut call: impl FnMut(&mut dyn Observer, usize) -> Result<(), Fault>) {
-        let mut number = 0;
         let mut broken: Vec<(Slot, Fault, Wreck)> = Vec::new();
         let name = &state.pool.name;
         if let Some(instance) = &mut state.affinity {
-            let called = call(&mut **instance, number);
-            number += usize::from(instance.observes());
+            let called = call(&mut **instance, 0);
             if let (Err(fault), Some(wreck)) = (called, state.affinity.take_if(|instance| instance.is_poisoned())) {
                 broken.push((Slot::Affinity(Arc::clone(name)), fault, wreck));
             }
         }
         for (position, slot) in state.balancers.iter_mut().enumerate() {
             let Some(instance) = slot else { continue };
-            let called = call(&mut **instance, number);
-            number += usize::from(instance.observes());
+            let called = call(&mut **instance, 1 + position);
             if let (Err(fault), Some(wreck)) = (called, slot.take_if(|instance| instance.is_poisoned())) {
                 broken.push((Slot::Balancer(Arc::clone(name), position), fault, wreck));
             }

@@ -1,6 +1,7 @@
 //! A pool at one moment: its backends, the plugins that steer it, and what those are told.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +50,6 @@ pub struct Chain {
 }
 
 /// A plugin where it is used.
-#[derive(Debug)]
 pub struct Element {
     /// The plugin.
     pub definition: Arc<Definition>,
@@ -171,6 +171,17 @@ impl Pool {
     }
 }
 
+impl Told {
+    /// Whether any backend has another weight than in `before`, a table of the same backends.
+    pub fn is_reweighted(&self, before: &Self) -> bool {
+        let differ = |now: &Arc<[Row]>, before: &Arc<[Row]>| {
+            !Arc::ptr_eq(now, before) && !now.iter().map(|row| row.weight).eq(before.iter().map(|row| row.weight))
+        };
+        differ(&self.rows, &before.rows)
+            || self.shaped.iter().zip(&before.shaped).any(|(now, before)| differ(now, before))
+    }
+}
+
 /// `rows` with other weights.
 pub fn weighed(rows: &[Row], weights: &[u32]) -> Arc<[Row]> {
     let weigh = |(row, weight): (&Row, &u32)| Row { weight: (*weight).min(MAX_WEIGHT), ..row.clone() };
@@ -226,6 +237,16 @@ impl Element {
             pools: Arc::new([]),
             table: Arc::clone(&self.table),
         }
+    }
+}
+
+impl fmt::Debug for Element {
+    /// Without the settings: they may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Element")
+            .field("definition", &self.definition)
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
     }
 }
 

@@ -60,13 +60,16 @@ impl Routing {
     /// Picks a pool for `facts`, which come back.
     pub fn route(&self, facts: Box<Facts>, with: &Circumstances<'_>) -> (Box<Facts>, Routed) {
         let mut instance = self.instance.borrow_mut();
-        let Some(router) = &mut *instance else { return (facts, Routed::Own) };
+        let verdicts = self.crossing.verdicts.of(self.worker);
+        let Some(router) = &mut *instance else {
+            verdicts.fallbacks.add(1);
+            return (facts, Routed::Own);
+        };
         let moment = with.moment(router.keys(), &facts);
         let (facts, answer) = router.route(moment, facts);
         let answer = answer.and_then(|destination| self.check(destination));
         let decisions = self.crossing.element.decisions.of(self.worker);
         decisions.times.observe(Instant::now().saturating_duration_since(with.now));
-        let verdicts = self.crossing.verdicts.of(self.worker);
         let routed = match answer {
             Ok(Destination::Pool(position)) => Routed::Pool(self.crossing.pools[position as usize]),
             Ok(Destination::Pass) => Routed::Own,

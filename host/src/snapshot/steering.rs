@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -33,15 +33,15 @@ pub(super) struct State {
     pub(super) pool: Arc<Pool>,
     /// Of the pool as it is.
     pub(super) members: Rc<[Rc<Member>]>,
-    /// Of the pool as it is.
+    /// What they are to the fallback: who has no weight takes no new client.
     pub(super) readiness: Vec<Readiness>,
     pub(super) known: Known,
     pub(super) affinity: Option<Box<AffinityInstance>>,
     pub(super) balancers: Vec<Option<Box<BalancerInstance>>>,
     /// Of the fallback.
     pub(super) cursor: u32,
-    /// Unix time in microseconds, as of the last tick.
-    pub(super) now_us: u64,
+    /// When plugins were last told the time, and that time: Unix, in microseconds.
+    pub(super) clock: (Instant, u64),
 }
 
 /// What plugins were told, and what their answers point into.
@@ -62,7 +62,7 @@ impl Steering {
             affinity: None,
             balancers: pool.chain.balancers.iter().map(|_| None).collect(),
             cursor: 0,
-            now_us: 0,
+            clock: (Instant::now(), 0),
             pool,
         };
         let steering = Self { worker, site: Rc::new(site), state: RefCell::new(state), events };
@@ -115,18 +115,24 @@ impl Steering {
     /// Puts a fresh instance in the place of one that broke.
     pub fn replace(&self, slot: &Slot, replacement: Replacement) {
         let state = &mut *self.state.borrow_mut();
-        let known = state.known.told.membership;
-        let (membership, free) = match (slot, &replacement) {
-            (Slot::Affinity(_), Replacement::Affinity(_, told)) => (told.membership, state.affinity.is_none()),
-            (Slot::Balancer(_, number), Replacement::Balancer(_, told)) => {
-                (told.membership, state.balancers.get(*number).is_some_and(Option::is_none))
+        let known = &state.known.told;
+        // What it has not been told must be quick to tell.
+        let fits = |told: &Arc<Told>, cost: Cost| {
+            Arc::ptr_eq(told, known) || (told.membership == known.membership && cost.update <= NOTICED)
+        };
+        let (fits, free) = match (slot, &replacement) {
+            (Slot::Affinity(_), Replacement::Affinity(instance, told)) => {
+                (fits(told, instance.cost()), state.affinity.is_none())
             }
-            _ => (known, false),
+            (Slot::Balancer(_, number), Replacement::Balancer(instance, told)) => {
+                (fits(told, instance.cost()), state.balancers.get(*number).is_some_and(Option::is_none))
+            }
+            _ => (false, false),
         };
         match replacement {
             // All were replaced meanwhile.
             replacement if !free => self.send(Event::Retired(replacement.into_wreck())),
-            replacement if membership != known => {
+            replacement if !fits => {
                 let wreck = replacement.into_wreck();
                 self.send(Event::Outdated { worker: self.worker, slot: slot.clone(), wreck });
             }
@@ -280,12 +286,23 @@ impl Steering {
     }
 }
 
+impl Drop for Steering {
+    /// What waits in the outbox has members, which have the outbox.
+    fn drop(&mut self) {
+        self.site.outbox.want(false);
+    }
+}
+
 impl State {
     /// Of each member, as it is.
     fn set_readiness(&mut self) {
-        self.readiness = self.pool.rows.iter().map(|row| row.readiness).collect();
-        for (member, readiness) in self.members.iter().zip(&self.readiness) {
-            member.readiness.set(*readiness);
+        let new_clients = |row: &Row| match row.readiness {
+            Readiness::Ready if row.weight == 0 => Readiness::Draining,
+            readiness => readiness,
+        };
+        self.readiness = self.pool.rows.iter().map(new_clients).collect();
+        for (member, row) in self.members.iter().zip(&*self.pool.rows) {
+            member.readiness.set(row.readiness);
         }
     }
 }

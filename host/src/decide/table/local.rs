@@ -40,7 +40,8 @@ const TOLERATED: isize = 64;
 /// It is bounded by bytes: keys, values and [`ENTRY_OVERHEAD`] for each entry never exceed the quota. When that is used
 /// up the oldest entries go, except those that were read or renewed since they were last considered (second chance, as
 /// in the CLOCK algorithm; Corbató 1968). What has expired goes when it is met: by reading it, by a write when it is
-/// among the oldest, or as above. Nothing runs by itself. Beside the quota it takes a 64th of it for its buckets.
+/// among the oldest, or as above. Nothing runs by itself. Beside the quota it takes a 32nd of it at
+/// most for its buckets.
 pub struct LocalTable {
     quota: usize,
     bytes: CachePadded<AtomicUsize>,
@@ -202,6 +203,9 @@ impl LocalTable {
 
 impl Table for LocalTable {
     fn get(&self, key: &[u8], now_us: u64) -> Option<Arc<[u8]>> {
+        if key.len() > LONGEST_KEY {
+            return None;
+        }
         let hash = self.buckets.hash(key);
         let found = self.buckets.read(hash, key, |entry| {
             entry.is_live(now_us).then(|| {
@@ -246,7 +250,9 @@ impl Table for LocalTable {
     }
 
     fn remove(&self, key: &[u8]) {
-        self.forget(key, |_| true);
+        if key.len() <= LONGEST_KEY {
+            self.forget(key, |_| true);
+        }
     }
 
     fn len(&self) -> usize {

@@ -46,7 +46,8 @@ impl Seated {
         self.guest.sandbox_mut().loads = rows.iter().map(|row| std::sync::Arc::clone(&row.load)).collect();
         let (deadline, start) = (self.guest.definition().limits().update_deadline, thread_time());
         let done = self.guest.call(deadline, |store| self.table.update(store, rows));
-        self.cost.update = thread_time().saturating_sub(start);
+        // What an `adjust` costs was learned of another table.
+        self.cost = Cost { update: thread_time().saturating_sub(start), adjust: None };
         done
     }
 

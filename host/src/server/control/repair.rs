@@ -66,6 +66,7 @@ impl Control {
         match slot {
             Slot::Affinity(name) => pool(name)?.chain.affinity.as_ref(),
             Slot::Balancer(name, number) => pool(name)?.chain.balancers.get(*number),
+            Slot::Shaper(name, number) => pool(name)?.chain.shapers.get(*number).map(|(_, element)| element),
             Slot::Router(_, number) => Some(&self.snapshot.crossings.get(*number)?.as_ref()?.element),
         }
     }
@@ -92,7 +93,7 @@ impl Control {
 async fn build(registry: &Registry, slot: &Slot, seat: Seat, told: Arc<Told>) -> Result<Replacement, BuildError> {
     Ok(match slot {
         Slot::Affinity(_) => Replacement::Affinity(Box::new(registry.build(seat).await?), told),
-        Slot::Balancer(..) => Replacement::Balancer(Box::new(registry.build(seat).await?), told),
+        Slot::Balancer(..) | Slot::Shaper(..) => Replacement::Balancer(Box::new(registry.build(seat).await?), told),
         Slot::Router(..) => Replacement::Router(Box::new(registry.build(seat).await?)),
     })
 }

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::spawn_local;
+use tokio::time::Instant;
 
 use super::{Control, Done};
 use crate::admin::Order;
 use crate::plugin::{BuildError, Cost};
 use crate::server::preparation::{self, Experience, Problem, Shapers};
-use crate::snapshot::{Crew, Pool, Seats, Snapshot, Told};
+use crate::snapshot::{Crew, Pool, Seats, Slot, Snapshot, Told};
 use crate::worker::Command;
 
-/// Time after which a table is prepared again, when a plugin failed at it.
+/// Time after which a table is prepared again, when a plugin failed at it; doubled with each failure in a row…
 const AGAIN: Duration = Duration::from_secs(1);
+/// …so many times.
+const DOUBLED: u32 = 5;
 
 /// Time in which workers and requests let go of a snapshot, as a rule. What they have longer is swept with the next change.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -28,6 +31,9 @@ pub(super) struct PoolTable {
     shapers: Option<Shapers>,
     /// The pool changed since the preparation that runs began.
     changed: bool,
+    /// Preparations in a row at which a plugin failed, and whether another is waited for.
+    failures: u32,
+    again: bool,
 }
 
 /// A table that is ready to be told.
@@ -46,16 +52,12 @@ impl PoolTable {
         let seats = crews.iter().flat_map(|crew| crew.pools.values()).filter(|seats| Arc::ptr_eq(&seats.told, &told));
         let cost = seats.map(preparation::cost).fold(Cost::default(), Cost::max);
         let experience = Experience::of(cost, told.rows.len());
-        Self { told, experience, shapers: Some(shapers), changed: false }
+        Self { told, experience, shapers: Some(shapers), changed: false, failures: 0, again: false }
     }
 
     /// A worker was told a table of `rows` backends, which cost that.
     pub(super) fn learn(&mut self, cost: Cost, rows: usize) {
         self.experience = Experience::of(cost, rows);
-    }
-
-    fn apart(&self, pool: &Pool) -> bool {
-        self.experience.apart(pool.rows.len(), pool.membership != self.told.membership)
     }
 }
 
@@ -118,23 +120,15 @@ impl Control {
             return;
         };
         table.changed = false;
-        let apart = table.apart(&pool);
+        let (experience, before) = (table.experience, Arc::clone(&table.told));
         let (registry, done, workers) = (Rc::clone(&self.registry), self.done.0.clone(), self.workers.len());
         spawn_local(async move {
             let (told, problems) = preparation::shape(&registry, &pool, &mut shapers, workers).await;
             let told = Arc::new(told);
-            let mut seats = None;
-            if apart {
-                let mut all = Ok(Vec::new());
-                for worker in 0..workers {
-                    let built = preparation::seats(&registry, &pool, &told, worker, workers).await;
-                    all = all.and_then(|mut all| {
-                        all.push(built?);
-                        Ok(all)
-                    });
-                }
-                seats = Some(all);
-            }
+            let seats = match experience.apart(&told, &before) {
+                true => Some(preparation::crews(&registry, &pool, &told, workers).await),
+                false => None,
+            };
             // Nobody listens any more only when the process ends.
             let _ = done.send(Done::Prepared(Box::new(Prepared { pool, told, seats, shapers, problems })));
         });
@@ -143,43 +137,41 @@ impl Control {
     pub(super) fn on_prepared(&mut self, prepared: Prepared) {
         let Prepared { pool, told, seats, shapers, problems } = prepared;
         let name = &pool.name;
-        let mut again = None;
-        for problem in &problems {
-            self.say(&pool, problem);
-            again = Some(AGAIN);
-        }
+        problems.iter().for_each(|problem| self.say(&pool, problem));
         let Some(table) = self.tables.get_mut(name) else { return };
         table.shapers = Some(shapers);
-        if told.adjustment < table.told.adjustment {
+        let mut failed = !problems.is_empty();
+        match seats.transpose() {
             // The plugins know more already.
-            self.registry.dispose(seats);
-            self.prepare(name);
-            return;
-        }
-        let seats = match seats.transpose() {
-            Ok(seats) => seats,
+            Ok(seats) if told.adjustment < table.told.adjustment => self.registry.dispose(seats),
+            Ok(seats) => self.tell(&pool, &told, seats),
             Err(error) => {
                 tracing::warn!(%error, "the plugins go on with the table that they know");
-                self.prepare_later(name, AGAIN);
-                return;
+                failed = true;
             }
-        };
+        }
+        let Some(table) = self.tables.get_mut(name) else { return };
+        table.failures = if failed { table.failures.saturating_add(1) } else { 0 };
+        if table.changed {
+            self.prepare(name);
+        } else if failed {
+            self.prepare_later(name);
+        }
+        self.sweep_later();
+    }
+
+    /// Tells the workers, with instances that know it already where there are any.
+    fn tell(&mut self, pool: &Pool, told: &Arc<Told>, seats: Option<Vec<Seats>>) {
+        let Some(table) = self.tables.get_mut(&pool.name) else { return };
         if let Some(first) = seats.as_ref().and_then(|seats| seats.first()) {
             table.experience = Experience::of(preparation::cost(first), told.rows.len());
         }
-        self.superseded.table(std::mem::replace(&mut table.told, Arc::clone(&told)));
-        if table.changed {
-            again = Some(Duration::ZERO);
-        }
+        self.superseded.table(std::mem::replace(&mut table.told, Arc::clone(told)));
         let mut seats = seats.map(Vec::into_iter);
         for worker in &self.workers {
-            let (pool, told) = (Arc::clone(name), Arc::clone(&told));
+            let (pool, told) = (Arc::clone(&pool.name), Arc::clone(told));
             worker.tell(Command::Tell { pool, told, seats: seats.as_mut().and_then(Iterator::next) });
         }
-        if let Some(delay) = again {
-            self.prepare_later(name, delay);
-        }
-        self.sweep_later();
     }
 
     fn say(&mut self, pool: &Pool, problem: &Problem) {
@@ -187,17 +179,32 @@ impl Control {
             Problem::Build(error) => tracing::warn!(%error, "no shaper; its weights are missing"),
             Problem::Fault(number, fault) => {
                 let plugin = pool.chain.shapers[*number].1.definition.name();
-                let message = &fault.message;
-                tracing::warn!(%plugin, pool = %pool.name, kind = %fault.kind, "a shaper failed: {message}");
+                let slot = Slot::Shaper(Arc::clone(&pool.name), *number);
+                if let Some(unsaid) = self.faults.say(&slot, fault.kind, Instant::now()) {
+                    let message = &fault.message;
+                    tracing::warn!(%plugin, pool = %pool.name, kind = %fault.kind, unsaid, "a shaper failed: {message}");
+                }
             }
         }
     }
 
-    fn prepare_later(&self, pool: &Arc<str>, delay: Duration) {
+    /// Has the table prepared again after a while, unless that is waited for already.
+    fn prepare_later(&mut self, pool: &Arc<str>) {
+        let Some(table) = self.tables.get_mut(pool).filter(|table| !table.again) else { return };
+        table.again = true;
+        let delay = AGAIN * (1 << table.failures.saturating_sub(1).min(DOUBLED));
         let (done, pool) = (self.done.0.clone(), Arc::clone(pool));
         spawn_local(async move {
             tokio::time::sleep(delay).await;
             let _ = done.send(Done::PrepareAgain(pool));
         });
+    }
+
+    /// That while is over.
+    pub(super) fn prepare_again(&mut self, pool: &Arc<str>) {
+        if let Some(table) = self.tables.get_mut(pool) {
+            table.again = false;
+            self.prepare(pool);
+        }
     }
 }
