@@ -22,6 +22,9 @@ use crate::proxy::{Clock, Proxy, http};
 use crate::snapshot::{Crew, Event, Replacement, Seats, Slot, Snapshot, Told, View};
 use crate::telemetry::access::Sink;
 
+/// A command that takes longer lets requests through before the next.
+const LONG: Duration = Duration::from_micros(500);
+
 /// What control tells a worker.
 pub enum Command {
     /// Serve this snapshot from now on.
@@ -119,7 +122,9 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
     spawn_local(async move { ticking.deadlines.run(|| ticking.tick()).await });
     let _ = events.send(Event::Started { worker });
     let timeout = loop {
-        match commands.recv().await {
+        let command = commands.recv().await;
+        let began = Instant::now();
+        match command {
             Some(Command::Apply(snapshot)) => {
                 let next = proxy.view.borrow().next(snapshot);
                 proxy.view.replace(Rc::new(next));
@@ -133,8 +138,10 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
             Some(Command::Drain(timeout)) => break timeout,
             None => break Duration::ZERO,
         }
-        // Of a burst of changes, requests wait for one at a time.
-        tokio::task::yield_now().await;
+        // Of a burst of long changes, requests wait for one at a time.
+        if began.elapsed() > LONG {
+            tokio::task::yield_now().await;
+        }
     };
     drain(&proxy, &stop, timeout).await
 }

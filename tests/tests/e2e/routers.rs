@@ -135,7 +135,8 @@ fn where_a_router_fails_the_routes_own_pool_is_taken() {
         let labels = [("plugin", "mine"), ("route", "api"), ("role", "router"), ("kind", kind)];
         let faults = || host.metrics().sum("trimtab_plugin_faults_total", &labels);
         assert!(faults() > 0.0, "{kind}: {:?}", host.metrics().all);
-        assert_eq!(host.metrics().sum("trimtab_fallbacks_total", &[("route", "api")]), faults(), "{kind}");
+        // Faults, and requests that came while there was no instance.
+        assert_eq!(host.metrics().sum("trimtab_fallbacks_total", &[("route", "api")]), 40.0, "{kind}");
         assert_eq!(host.metrics().sum("trimtab_refusals_total", &[]), 0.0, "{kind}");
         eventually("the log names the plugin", || host.log().contains("mine"));
     }
