@@ -11,7 +11,7 @@ use trimtab_sdk::draw::{Bits, Candidate, Draw, below};
 use trimtab_sdk::in_flight::{InFlight, by_weight};
 use trimtab_sdk::{Backend, Balancer, Instance, Moment, Plan, Verdict, load, request, settings};
 
-/// The candidates, and what a pick needs room for.
+/// The candidates.
 #[derive(Debug, Default)]
 pub struct LeastConnections {
     /// In table order.
@@ -19,8 +19,6 @@ pub struct LeastConnections {
     draw: Draw,
     /// Length of the table, candidates or not.
     table: usize,
-    /// Of the pick at hand: candidates with their requests in flight. Read once, since they change all the time.
-    loads: Vec<(Candidate, u32)>,
 }
 
 impl Balancer for LeastConnections {
@@ -46,45 +44,24 @@ impl Balancer for LeastConnections {
             return Verdict::Backend(drawn.index);
         }
         let in_flight = InFlight::read(self.candidates.len(), self.table);
-        self.loads.clear();
-        self.loads.extend(self.candidates.iter().map(|candidate| (*candidate, in_flight.of(candidate.index))));
-        // The host is asked about the best alone whether it was tried: there are few tried ones, and many candidates.
-        while let Some(at) = least(&self.loads, bits.next()) {
-            let (candidate, _) = self.loads.swap_remove(at);
-            if !is_tried(candidate) {
-                return Verdict::Backend(candidate.index);
+        let (mut least, mut tied): (Option<(Candidate, u32)>, u64) = (None, 0);
+        for candidate in &self.candidates {
+            let load = (in_flight.of(candidate.index), candidate.weight);
+            let order = least.map_or(Ordering::Less, |(best, of_best)| by_weight(load, (of_best, best.weight)));
+            // The host is asked only about those that would be picked whether they were tried.
+            if order == Ordering::Greater || is_tried(*candidate) {
+                continue;
+            }
+            let weight = u64::from(candidate.weight);
+            tied = if order == Ordering::Less { weight } else { tied + weight };
+            // Of those that tie each has the part of its weight: the last takes it from the ones before with just that
+            // chance (Chao, "A general purpose unequal probability sampling plan", 1982).
+            if order == Ordering::Less || below(tied, bits.next()) < weight {
+                least = Some((*candidate, load.0));
             }
         }
-        Verdict::Pass
+        least.map_or(Verdict::Pass, |(candidate, _)| Verdict::Backend(candidate.index))
     }
-}
-
-/// Where one of those with the least load is, by these bits and in proportion to their weights.
-fn least(loads: &[(Candidate, u32)], bits: u64) -> Option<usize> {
-    let mut lowest = (u32::MAX, 1);
-    // Sum of the weights of those that have the lowest.
-    let mut tied = 0;
-    for (candidate, in_flight) in loads {
-        let load = (*in_flight, candidate.weight);
-        match by_weight(load, lowest) {
-            Ordering::Less => (lowest, tied) = (load, u64::from(candidate.weight)),
-            Ordering::Equal => tied += u64::from(candidate.weight),
-            Ordering::Greater => {}
-        }
-    }
-    let mut place = below(tied, bits);
-    loads.iter().position(|(candidate, in_flight)| {
-        if by_weight((*in_flight, candidate.weight), lowest) != Ordering::Equal {
-            return false;
-        }
-        match place.checked_sub(u64::from(candidate.weight)) {
-            Some(rest) => {
-                place = rest;
-                false
-            }
-            None => true,
-        }
-    })
 }
 
 trimtab_sdk::export_balancer!(LeastConnections);

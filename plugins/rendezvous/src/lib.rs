@@ -41,7 +41,11 @@ impl Balancer for Rendezvous {
 
     fn pick(&mut self, moment: Moment) -> Verdict {
         let Some(key) = moment.key else { return Verdict::Pass };
-        self.walk.pick(&moment, |asking| self.scores.best(key, |index| asking.takes(index)))
+        self.walk.pick(&moment, |asking| {
+            // Nearly always the favourite takes it: then the host is asked about no other.
+            let favourite = self.scores.best(key, |index| asking.is_candidate(index))?;
+            if asking.takes(favourite) { Some(favourite) } else { self.scores.best(key, |index| asking.takes(index)) }
+        })
     }
 }
 

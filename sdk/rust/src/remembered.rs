@@ -1,23 +1,21 @@
 //! Keys of clients bound to backends, remembered in [`table`]: what an affinity without a
 //! cookie of its own is made of.
 //!
-//! An entry is the backend's id and the time it was written. It lives for `ttl` after the last use,
-//! give or take an eighth: a use renews it only when an eighth has passed, so that most requests read
+//! An entry is a hash of the backend's id and the time it was written. It lives for `ttl` after the last
+//! use, give or take an eighth: a use renews it only when an eighth has passed, so that most requests read
 //! the table and do not write. Ids rather than indexes, so that entries outlive changes of the backends,
-//! reloads and swaps.
+//! reloads and swaps; hashes of 64 bits rather than texts, so that to find one is to compare numbers.
 //!
 //! It does not say what the key is, and nothing is sure: the host may drop an entry, and then the
 //! client is a new one.
 
-mod rendezvous;
-
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::rc::Rc;
 use std::time::Duration;
 
+use xxhash_rust::xxh64::xxh64;
+
+use crate::rendezvous::Rendezvous;
 use crate::{Backend, Moment, Readiness, request, table};
-use rendezvous::Candidate;
 
 /// Keys up to this many bytes are keys of the table as they are, longer ones by two hashes.
 const LONGEST_KEY: usize = 128;
@@ -26,15 +24,20 @@ const LONGEST_KEY: usize = 128;
 #[derive(Debug)]
 pub struct Remembered {
     ttl: Duration,
+    /// In table order.
     rows: Vec<Row>,
-    by_id: HashMap<Rc<str>, u32>,
-    candidates: Vec<Candidate>,
+    /// Tags and indexes, sorted.
+    by_tag: Vec<(u64, u32)>,
+    scores: Rendezvous,
 }
 
 #[derive(Debug)]
 struct Row {
-    id: Rc<str>,
+    /// XXH64 of its id.
+    tag: u64,
     readiness: Readiness,
+    /// Whether it may take a new client.
+    candidate: bool,
 }
 
 impl Remembered {
@@ -47,21 +50,28 @@ impl Remembered {
         if ttl < Duration::from_secs(1) {
             return Err("`ttl` must be at least a second".to_owned());
         }
-        Ok(Self { ttl, rows: Vec::new(), by_id: HashMap::new(), candidates: Vec::new() })
+        Ok(Self { ttl, rows: Vec::new(), by_tag: Vec::new(), scores: Rendezvous::default() })
     }
 
     /// A new table of backends.
     pub fn update(&mut self, backends: &[Backend]) {
-        let row = |backend: &Backend| Row { id: backend.id.as_str().into(), readiness: backend.readiness };
+        let row = |backend: &Backend| Row {
+            tag: xxh64(backend.id.as_bytes(), 0),
+            readiness: backend.readiness,
+            candidate: backend.is_candidate(),
+        };
         self.rows = backends.iter().map(row).collect();
-        self.by_id = (0..).zip(&self.rows).map(|(index, row)| (Rc::clone(&row.id), index)).collect();
-        self.candidates = rendezvous::candidates(backends);
+        self.by_tag = self.rows.iter().map(|row| row.tag).zip(0..).collect();
+        self.by_tag.sort_unstable();
+        self.scores.update(backends);
     }
 
     /// Weights or readiness changed.
     pub fn adjust(&mut self, backends: &[Backend]) {
-        self.rows.iter_mut().zip(backends).for_each(|(row, backend)| row.readiness = backend.readiness);
-        self.candidates = rendezvous::candidates(backends);
+        for (row, backend) in self.rows.iter_mut().zip(backends) {
+            (row.readiness, row.candidate) = (backend.readiness, backend.is_candidate());
+        }
+        self.scores.adjust(backends);
     }
 
     /// The backend that the key is bound to: one that is not down and was not tried.
@@ -83,7 +93,8 @@ impl Remembered {
         if let Some(index) = before.as_ref().and_then(|entry| self.usable(&table_key, entry, moment)) {
             return Some(index);
         }
-        let choice = rendezvous::choose(hash(key, 0), &self.candidates, |index| is_tried(index, moment))?;
+        let takes = |index: u32| self.rows[index as usize].candidate && !is_tried(index, moment);
+        let choice = self.scores.best(xxh64(key, 0), takes)?;
         if moment.attempt > 0 {
             return Some(choice);
         }
@@ -104,8 +115,10 @@ impl Remembered {
 
     /// The backend of an entry, if it may be answered; renews the entry where that is due.
     fn usable(&self, key: &[u8], entry: &[u8], moment: Moment) -> Option<u32> {
-        let (written, id) = entry.split_first_chunk()?;
-        let index = *self.by_id.get(std::str::from_utf8(id).ok()?)?;
+        let (written, tag) = entry.split_first_chunk()?;
+        let tag = u64::from_le_bytes(tag.try_into().ok()?);
+        let at = self.by_tag.binary_search_by_key(&tag, |(tag, _)| *tag).ok()?;
+        let index = self.by_tag[at].1;
         if self.rows[index as usize].readiness == Readiness::Down || is_tried(index, moment) {
             return None;
         }
@@ -120,8 +133,11 @@ impl Remembered {
         table::put(key, &self.entry(index, moment), self.ttl_ms());
     }
 
-    fn entry(&self, index: u32, moment: Moment) -> Vec<u8> {
-        [&moment.now_us.to_le_bytes(), self.rows[index as usize].id.as_bytes()].concat()
+    fn entry(&self, index: u32, moment: Moment) -> [u8; 16] {
+        let mut entry = [0; 16];
+        entry[..8].copy_from_slice(&moment.now_us.to_le_bytes());
+        entry[8..].copy_from_slice(&self.rows[index as usize].tag.to_le_bytes());
+        entry
     }
 
     fn ttl_ms(&self) -> u64 {
@@ -138,12 +154,5 @@ fn table_key(key: &[u8]) -> Cow<'_, [u8]> {
     if key.len() <= LONGEST_KEY {
         return Cow::Borrowed(key);
     }
-    Cow::Owned([hash(key, 1).to_le_bytes(), hash(key, 2).to_le_bytes()].concat())
-}
-
-/// FNV-1a, and a finalizer since its high bits are weak. Who finds a collision shares a backend with it.
-fn hash(bytes: &[u8], seed: u64) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325 ^ rendezvous::mix(seed);
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    rendezvous::mix(bytes.iter().fold(start, step))
+    Cow::Owned([xxh64(key, 1).to_le_bytes(), xxh64(key, 2).to_le_bytes()].concat())
 }

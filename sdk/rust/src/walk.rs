@@ -117,6 +117,12 @@ impl Asking<'_> {
         free
     }
 
+    /// Whether this backend may take requests at all. Asks the host nothing.
+    #[inline]
+    pub fn is_candidate(&self, index: u32) -> bool {
+        self.rows.get(index as usize).is_some_and(|row| row.candidate && row.refused != self.search)
+    }
+
     /// The first of this order that takes it. Ends with the order, or as soon as all have refused.
     #[inline]
     pub fn first(&mut self, order: impl IntoIterator<Item = u32>) -> Option<u32> {
