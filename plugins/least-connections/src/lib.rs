@@ -44,23 +44,28 @@ impl Balancer for LeastConnections {
             return Verdict::Backend(drawn.index);
         }
         let in_flight = InFlight::read(self.candidates.len(), self.table);
-        let (mut least, mut tied): (Option<(Candidate, u32)>, u64) = (None, 0);
+        // Nobody yet: one request by no weight is more than any load.
+        let (mut least, mut lowest, mut tied) = (Verdict::Pass, (1, 0), 0u64);
         for candidate in &self.candidates {
             let load = (in_flight.of(candidate.index), candidate.weight);
-            let order = least.map_or(Ordering::Less, |(best, of_best)| by_weight(load, (of_best, best.weight)));
+            let order = by_weight(load, lowest);
             // The host is asked only about those that would be picked whether they were tried.
             if order == Ordering::Greater || is_tried(*candidate) {
                 continue;
             }
             let weight = u64::from(candidate.weight);
-            tied = if order == Ordering::Less { weight } else { tied + weight };
+            if order == Ordering::Less {
+                (least, lowest, tied) = (Verdict::Backend(candidate.index), load, weight);
+                continue;
+            }
             // Of those that tie each has the part of its weight: the last takes it from the ones before with just that
             // chance (Chao, "A general purpose unequal probability sampling plan", 1982).
-            if order == Ordering::Less || below(tied, bits.next()) < weight {
-                least = Some((*candidate, load.0));
+            tied += weight;
+            if below(tied, bits.next()) < weight {
+                least = Verdict::Backend(candidate.index);
             }
         }
-        least.map_or(Verdict::Pass, |(candidate, _)| Verdict::Backend(candidate.index))
+        least
     }
 }
 
