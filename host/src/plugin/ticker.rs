@@ -22,8 +22,8 @@ pub(super) struct Ticker {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Says of one thread whether it may run guest code. Every thread that calls an
-/// [`Instance`](super::Instance) holds one that is busy during the call, or the call's deadline may never come.
+/// Says of one thread whether it may run guest code. Every thread that calls an instance holds one that is busy during
+/// the call, or the call's deadline may never come.
 ///
 /// Cheap enough for a runtime's park hooks: a store to a cache line of its own, a fence, and a load of
 /// a line that rarely changes. New ones are busy; dropping the last clone ends the activity. To be used by

@@ -31,6 +31,9 @@ const SETTINGS: &[(&str, &str)] = &[
 const SECRET: &str = r#""secret": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=""#;
 const PROCESS: &str = r#""process": "lb-1""#;
 
+/// What a guest answered, as text, and the cookie that the client has from then on.
+pub(crate) type Answer = (String, Option<String>);
+
 /// One instance of a built-in.
 pub(crate) enum Guest {
     Balancer(BalancerInstance),
@@ -71,14 +74,14 @@ impl Guest {
         }
     }
 
-    /// Asks, and answers also the cookie that the client has from then on.
+    /// Asks.
     pub(crate) fn ask(
         &mut self,
         pick: &Pick,
         table: &[Row],
         facts: &mut Box<Facts>,
         cookie: Option<&str>,
-    ) -> Result<(String, Option<String>), Fault> {
+    ) -> Result<Answer, Fault> {
         let mut lent = std::mem::take(facts);
         pick.fill(&mut lent, cookie);
         let readiness: Vec<_> = table.iter().map(|row| row.readiness).collect();
@@ -116,7 +119,7 @@ fn bind(
     table: &[Row],
     facts: Box<Facts>,
     found: Verdict,
-) -> (Box<Facts>, Result<(String, Option<String>), Fault>) {
+) -> (Box<Facts>, Result<Answer, Fault>) {
     let (backend, bound) = match found {
         Verdict::Backend(index) => (index, Some(index)),
         _ => ((pick.moment.random % table.len() as u64) as u32, None),
