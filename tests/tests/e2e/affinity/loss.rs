@@ -44,6 +44,22 @@ fn strict_refuses_while_the_backend_is_down_and_takes_it_again() {
 }
 
 #[test]
+fn strict_refuses_at_once_where_a_shaper_has_to_weigh_first() {
+    let [a, b] = ["a", "b"].map(Backend::echo);
+    let pool = "affinity = { plugin = 'cookie', strict = true }\nbalancer = ['priority', 'round-robin']";
+    let host = Setup::over(&[&a, &b]).pool(pool).start();
+    let mut browser = bound_to(&host, "a");
+    for _ in 0..30 {
+        set_state(&host, "a", "down");
+        assert_eq!(browser.get(&host, "/").status, 503, "by what is true, whatever shapers are about");
+        set_state(&host, "a", "ready");
+        assert_eq!(browser.get(&host, "/").backend(), "a");
+    }
+    remove(&host, "a");
+    assert_eq!(browser.get(&host, "/").status, 503);
+}
+
+#[test]
 fn strict_keeps_the_clients_of_a_draining_backend() {
     let [a, b] = ["a", "b"].map(Backend::echo);
     let host = start(&[&a, &b], true);
