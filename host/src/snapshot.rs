@@ -7,6 +7,7 @@
 mod binding;
 pub mod change;
 pub mod decision;
+mod members;
 mod observation;
 pub mod pool;
 pub mod routing;
