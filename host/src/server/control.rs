@@ -54,8 +54,10 @@ pub fn run(config: Config) -> Result<(), Vec<StartError>> {
         let registry = Rc::new(registry(&config, workers)?);
         let secret = Secret::of(&config).map_err(|error| vec![error])?;
         let assembly = assemble(&config, &registry, &secret, workers).await?;
+        // Before anybody can be served: from then on the process ends by draining.
+        let mut signals = Signals::new().map_err(|error| vec![error.into()])?;
         let mut control = Control::start(&config, registry, assembly).await.map_err(|error| vec![error])?;
-        control.serve().await;
+        control.serve(&mut signals).await;
         Ok(())
     })
 }
@@ -203,16 +205,9 @@ impl Control {
         Ok(())
     }
 
-    async fn serve(&mut self) {
-        let mut signals = match Signals::new() {
-            Ok(signals) => signals,
-            Err(error) => {
-                tracing::error!(%error, "cannot watch for signals");
-                return self.drain("no signals", None).await;
-            }
-        };
+    async fn serve(&mut self, signals: &mut Signals) {
         loop {
-            match self.next(&mut signals).await {
+            match self.next(signals).await {
                 Wake::Event(event) => self.on_event(event),
                 Wake::Order(order) => self.on_order(order),
                 Wake::Done(done) => self.on_done(done),
@@ -221,7 +216,7 @@ impl Control {
                         log.reopen();
                     }
                 }
-                Wake::Stop(why) => return self.drain(why, Some(&mut signals)).await,
+                Wake::Stop(why) => return self.drain(why, signals).await,
             }
         }
     }
@@ -265,7 +260,7 @@ impl Control {
     }
 
     /// Waits for the workers, or for a second signal.
-    async fn drain(&mut self, why: &str, mut signals: Option<&mut Signals>) {
+    async fn drain(&mut self, why: &str, signals: &mut Signals) {
         tracing::info!(why, timeout = ?self.drain_timeout, "draining");
         self.overview.set_ready(false);
         for worker in &self.workers {
@@ -278,7 +273,7 @@ impl Control {
                 event = self.events.recv() => event,
                 // Who asks for a change is told that we are stopping.
                 Some(_) = self.orders.recv() => continue,
-                () = stopped_again(&mut signals) => {
+                () = stopped_again(signals) => {
                     tracing::warn!("told to stop once more: stopped without draining");
                     return;
                 }
@@ -308,13 +303,10 @@ impl Control {
     }
 }
 
-async fn stopped_again(signals: &mut Option<&mut Signals>) {
-    match signals {
-        Some(signals) => tokio::select! {
-            _ = signals.terminate.recv() => {}
-            _ = signals.interrupt.recv() => {}
-        },
-        None => std::future::pending().await,
+async fn stopped_again(signals: &mut Signals) {
+    tokio::select! {
+        _ = signals.terminate.recv() => {}
+        _ = signals.interrupt.recv() => {}
     }
 }
 
