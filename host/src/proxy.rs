@@ -24,7 +24,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::pool::Member;
 use crate::snapshot::View;
+use crate::snapshot::decision::Circumstances;
 use crate::telemetry::access::Sink;
 use deadline::Deadlines;
 
@@ -97,6 +99,11 @@ impl Proxy {
             left += steering.members().iter().map(|member| member.sweep(now, timeout)).sum::<usize>();
         }
         left
+    }
+
+    /// What a decision at `now` is made from.
+    fn circumstances<'a>(&self, now: Instant, hash_seed: u64, tried: &'a [Rc<Member>]) -> Circumstances<'a> {
+        Circumstances { random: self.random(), now, now_us: self.clock.unix_us(now), hash_seed, tried }
     }
 
     fn random(&self) -> u64 {

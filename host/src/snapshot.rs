@@ -133,6 +133,19 @@ pub struct Seats {
     pub balancers: Vec<Option<Box<BalancerInstance>>>,
 }
 
+impl Seats {
+    /// What the costliest instance took for its table.
+    pub fn cost(&self) -> Cost {
+        cost(self.affinity.as_deref(), &self.balancers)
+    }
+}
+
+/// What the costliest of a pool's instances took for its table.
+fn cost(affinity: Option<&AffinityInstance>, balancers: &[Option<Box<BalancerInstance>>]) -> Cost {
+    let balancers = balancers.iter().flatten().map(|instance| instance.cost());
+    affinity.iter().map(|instance| instance.cost()).chain(balancers).fold(Cost::default(), Cost::max)
+}
+
 /// All instances of one worker.
 #[derive(Default)]
 pub struct Crew {

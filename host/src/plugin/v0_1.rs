@@ -25,10 +25,10 @@ pub(super) use self::types::Plan;
 
 /// The exports that make a component a plugin, each under the name of the role that it gives.
 pub(super) const DECISIONS: [(&str, &str); 4] = [
-    ("balancer", "trimtab:plugin/balancer@0.1.0"),
-    ("affinity", "trimtab:plugin/affinity@0.1.0"),
-    ("router", "trimtab:plugin/router@0.1.0"),
-    ("shaper", "trimtab:plugin/shaper@0.1.0"),
+    ("balancer", exports::BALANCER),
+    ("affinity", exports::AFFINITY),
+    ("router", exports::ROUTER),
+    ("shaper", exports::SHAPER),
 ];
 /// What an export of any version of the contract begins with.
 pub(super) const PACKAGE: &str = "trimtab:plugin/";

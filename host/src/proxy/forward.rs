@@ -68,13 +68,7 @@ impl Forward<'_> {
         let mut last = Error::NoBackend;
         let mut now = Instant::now();
         loop {
-            let with = Circumstances {
-                random: self.proxy.random(),
-                now,
-                now_us: self.proxy.clock.unix_us(now),
-                hash_seed: self.hash_seed,
-                tried: &tried,
-            };
+            let with = self.proxy.circumstances(now, self.hash_seed, &tried);
             let (back, picked, began) = self.steering.pick(facts, &with);
             facts = back;
             let (member, found, note) = match picked {

@@ -32,7 +32,6 @@ use super::upgrade::{self, Tunnel};
 use crate::decide::{Facts, OutcomeKind};
 use crate::pool::InFlight;
 use crate::pool::upstream::Outgoing;
-use crate::snapshot::decision::Circumstances;
 use crate::snapshot::routing::Routed;
 use crate::snapshot::{Listener, Pool, View};
 
@@ -192,11 +191,14 @@ impl Client {
     ) -> (Box<Facts>, Result<(Response<Body>, Option<InFlight>), Error>) {
         let snapshot = &view.snapshot;
         let (facts, found) = match prepared {
-            Ok(_) => self.route(facts, view, listener),
+            Ok(upgrading) => {
+                let (facts, goal) = self.route(facts, view, listener);
+                (facts, goal.map(|goal| (upgrading, goal)))
+            }
             Err(error) => (facts, Err(error)),
         };
-        exchange.enter_pool(found.as_ref().ok().map(|goal| goal.pool));
-        let (upgrading, Goal { pool: number, limit }) = match prepared.and_then(|upgrading| Ok((upgrading, found?))) {
+        exchange.enter_pool(found.as_ref().ok().map(|(_, goal)| goal.pool));
+        let (upgrading, Goal { pool: number, limit }) = match found {
             Ok(found) => found,
             Err(error) => return (facts, Err(error)),
         };
@@ -258,14 +260,7 @@ impl Client {
         let Some(Some(routing)) = view.routing.get(route.number) else {
             return (facts, Ok(Goal { pool: route.pool, limit }));
         };
-        let now = Instant::now();
-        let with = Circumstances {
-            random: self.proxy.random(),
-            now,
-            now_us: self.proxy.clock.unix_us(now),
-            hash_seed: view.snapshot.hash_seed,
-            tried: &[],
-        };
+        let with = self.proxy.circumstances(Instant::now(), view.snapshot.hash_seed, &[]);
         let (facts, routed) = routing.route(facts, &with);
         let pool = match routed {
             Routed::Pool(pool) => Ok(Goal { pool, limit }),

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::StartError;
 use super::elements::Elements;
-use super::preparation::{self, Shapers};
+use super::preparation::{self, Experience, Shapers, Start};
 use super::secret::Secret;
 use crate::config::{self, Config};
 use crate::decide::{PoolLoad, Readiness};
 use crate::plugin::{Definition, Registry, Source};
 use crate::pool::Backend;
 use crate::route;
-use crate::snapshot::{Crew, Crossing, Listener, Policy, Pool, PoolMember, Snapshot, Told, pool::labels};
+use crate::snapshot::{Crew, Crossing, Listener, Policy, Pool, PoolMember, Snapshot, pool::labels};
 use crate::telemetry::counters::PerWorker;
 
 /// What control and the workers start with.
@@ -21,8 +21,8 @@ pub struct Assembly {
     pub snapshot: Arc<Snapshot>,
     /// For each worker, its instances.
     pub crews: Vec<Crew>,
-    /// For each pool, the instances of its shapers, and what its plugins were told.
-    pub shaped: BTreeMap<Arc<str>, (Shapers, Arc<Told>)>,
+    /// What each pool starts with.
+    pub starts: BTreeMap<Arc<str>, Start>,
 }
 
 /// Loads the plugins, configures an instance for every place where one is needed, and builds the snapshot.
@@ -58,10 +58,10 @@ pub async fn assemble(
         return Err(errors);
     }
     let mut crews: Vec<Crew> = (0..workers).map(|_| Crew::default()).collect();
-    let mut shaped = BTreeMap::new();
+    let mut starts = BTreeMap::new();
     for pool in &mut pools {
         match seat_pool(pool, &mut crews, registry).await {
-            Ok(shapers) => drop(shaped.insert(Arc::clone(&pool.name), shapers)),
+            Ok(start) => drop(starts.insert(Arc::clone(&pool.name), start)),
             Err(error) => errors.push(error),
         }
     }
@@ -76,7 +76,7 @@ pub async fn assemble(
     let pools = pools.into_iter().map(Arc::new).collect();
     let hash_seed = config.server.hash_seed;
     let snapshot = Arc::new(Snapshot { listeners, routes, crossings: crossings.into(), pools, hash_seed });
-    Ok(Assembly { snapshot, crews, shaped })
+    Ok(Assembly { snapshot, crews, starts })
 }
 
 /// Every plugin that is used, once.
@@ -104,11 +104,7 @@ async fn load(config: &Config, registry: &Registry) -> Result<BTreeMap<Arc<str>,
 }
 
 /// Has a pool weighed and all its instances built.
-async fn seat_pool(
-    pool: &mut Pool,
-    crews: &mut [Crew],
-    registry: &Registry,
-) -> Result<(Shapers, Arc<Told>), StartError> {
+async fn seat_pool(pool: &mut Pool, crews: &mut [Crew], registry: &Registry) -> Result<Start, StartError> {
     let mut shapers = Shapers::new(&pool.chain);
     let workers = crews.len();
     let (told, problems) = preparation::shape(registry, pool, &mut shapers, workers).await;
@@ -116,14 +112,14 @@ async fn seat_pool(
         return Err(problem.into_start_error(pool));
     }
     let told = Arc::new(told);
-    for (worker, crew) in crews.iter_mut().enumerate() {
-        // The other workers would only say the same.
-        let seats = preparation::seats(registry, pool, &told, worker, workers).await?;
+    let seats = preparation::crews(registry, pool, &told, workers).await?;
+    let experience = Experience::of_all(&seats, told.rows.len());
+    for (crew, seats) in crews.iter_mut().zip(seats) {
         crew.pools.insert(Arc::clone(&pool.name), seats);
     }
     pool.told = Some(Arc::clone(&told));
     pool.count();
-    Ok((shapers, told))
+    Ok(Start { shapers, told, experience })
 }
 
 async fn seat_router(crossing: Option<&Crossing>, crews: &mut [Crew], registry: &Registry) -> Result<(), StartError> {

@@ -124,9 +124,8 @@ enum Wake {
 
 impl Control {
     async fn start(config: &Config, registry: Rc<Registry>, assembly: Assembly) -> Result<Self, StartError> {
-        let Assembly { snapshot, crews, shaped } = assembly;
-        let tables = shaped.into_iter().map(|(pool, (shapers, told))| (pool, PoolTable::new(shapers, told, &crews)));
-        let tables = tables.collect();
+        let Assembly { snapshot, crews, starts } = assembly;
+        let tables = starts.into_iter().map(|(pool, start)| (pool, PoolTable::new(start))).collect();
         let count = config.server.workers;
         let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();

@@ -13,8 +13,18 @@ use crate::snapshot::{Chain, Element, Place, Pool, Seats, Told};
 /// A table that takes longer than this to be told is told to fresh instances.
 const LONG: Duration = Duration::from_millis(1);
 
+/// What a pool starts with.
+pub struct Start {
+    /// Of its shapers.
+    pub(super) shapers: Shapers,
+    /// What its plugins were told.
+    pub(super) told: Arc<Told>,
+    /// How that went.
+    pub(super) experience: Experience,
+}
+
 /// The instances of a pool's shapers, as far as they are there.
-pub struct Shapers(Vec<Option<Box<ShaperInstance>>>);
+pub(super) struct Shapers(Vec<Option<Box<ShaperInstance>>>);
 
 impl Shapers {
     /// None yet: they are built when they are needed.
@@ -89,7 +99,7 @@ pub(super) async fn shape(
 }
 
 /// Builds the instances of one worker for a pool, with what they are told.
-pub(super) async fn seats(
+async fn seats(
     registry: &Registry,
     pool: &Pool,
     told: &Arc<Told>,
@@ -143,6 +153,11 @@ impl Experience {
         Self { cost, rows }
     }
 
+    /// Each worker's instances were told a table of `rows` backends.
+    pub(super) fn of_all(seats: &[Seats], rows: usize) -> Self {
+        Self::of(seats.iter().map(Seats::cost).fold(Cost::default(), Cost::max), rows)
+    }
+
     /// Whether to tell a table to fresh instances. Other weights may cost a plugin as much as other backends.
     pub(super) fn apart(&self, told: &Told, before: &Told) -> bool {
         self.foresees_long(told.rows.len(), told.membership != before.membership || told.is_reweighted(before))
@@ -152,12 +167,6 @@ impl Experience {
         let took = if rebuilt { self.cost.update } else { self.cost.adjust.unwrap_or_default() };
         took.as_secs_f64() * rows as f64 / self.rows.max(1) as f64 > LONG.as_secs_f64()
     }
-}
-
-/// What the costliest instance took.
-pub(super) fn cost(seats: &Seats) -> Cost {
-    let affinity = seats.affinity.iter().map(|instance| instance.cost());
-    affinity.chain(seats.balancers.iter().flatten().map(|instance| instance.cost())).fold(Cost::default(), Cost::max)
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use super::steering::{Known, State};
-use super::{Slot, Steering, Wreck, binding};
+use super::{Slot, Steering, binding};
 use crate::decide::{
-    Affinity, Balancer, Facts, Fault, Head, Key, Keyed, Moment, Observer, Readiness, Verdict, check, check_found,
-    fallback, key,
+    Affinity, Balancer, Facts, Head, Key, Keyed, Moment, Observer, Readiness, Verdict, check, check_found, fallback,
+    key,
 };
 use crate::pool::{Member, Note};
 use crate::telemetry::counters::Decisions;
@@ -124,7 +124,8 @@ impl Steering {
             take_time(element.decisions.of(self.worker), clock);
         }
         let choice = answer.unwrap_or_else(|fault| {
-            self.affinity_failed(state, fault);
+            let slot = Slot::Affinity(Arc::clone(&state.pool.name));
+            self.failed(state, slot, fault);
             Choice::Pass
         });
         (facts, choice)
@@ -152,18 +153,11 @@ impl Steering {
             take_time(element.decisions.of(self.worker), clock);
         }
         let choice = answer.unwrap_or_else(|fault| {
-            let broken = state.balancers[number].take_if(|instance| instance.is_poisoned());
             let slot = Slot::Balancer(Arc::clone(&state.pool.name), number);
-            self.report(state, slot, fault, broken.map(|broken| -> Wreck { broken }));
+            self.failed(state, slot, fault);
             Choice::Pass
         });
         (facts, choice)
-    }
-
-    fn affinity_failed(&self, state: &mut State, fault: Fault) {
-        let broken = state.affinity.take_if(|instance| instance.is_poisoned());
-        let slot = Slot::Affinity(Arc::clone(&state.pool.name));
-        self.report(state, slot, fault, broken.map(|broken| -> Wreck { broken }));
     }
 
     /// Whether [`Steering::bind`] is to be called for a response.
@@ -195,7 +189,8 @@ impl Steering {
             binding::add(&mut head.headers, wanted, allowed)
         });
         if let Err(fault) = added {
-            self.affinity_failed(state, fault);
+            let slot = Slot::Affinity(Arc::clone(&state.pool.name));
+            self.failed(state, slot, fault);
         }
         (facts, head)
     }

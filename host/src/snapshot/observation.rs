@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::steering::State;
-use super::{Slot, Steering, Wreck};
+use super::{Slot, Steering};
 use crate::decide::outcome::BATCH;
 use crate::decide::{Fault, Observer, Outcome};
 use crate::pool::outbox::Ended;
@@ -57,23 +57,19 @@ impl Steering {
 
     /// Calls each instance, with its place: 0 for the affinity, and then the balancers.
     fn each_observer(&self, state: &mut State, mut call: impl FnMut(&mut dyn Observer, usize) -> Result<(), Fault>) {
-        let mut broken: Vec<(Slot, Fault, Wreck)> = Vec::new();
-        let name = &state.pool.name;
-        if let Some(instance) = &mut state.affinity {
-            let called = call(&mut **instance, 0);
-            if let (Err(fault), Some(wreck)) = (called, state.affinity.take_if(|instance| instance.is_poisoned())) {
-                broken.push((Slot::Affinity(Arc::clone(name)), fault, wreck));
-            }
+        if let Some(instance) = &mut state.affinity
+            && let Err(fault) = call(&mut **instance, 0)
+        {
+            let slot = Slot::Affinity(Arc::clone(&state.pool.name));
+            self.failed(state, slot, fault);
         }
-        for (position, slot) in state.balancers.iter_mut().enumerate() {
-            let Some(instance) = slot else { continue };
-            let called = call(&mut **instance, 1 + position);
-            if let (Err(fault), Some(wreck)) = (called, slot.take_if(|instance| instance.is_poisoned())) {
-                broken.push((Slot::Balancer(Arc::clone(name), position), fault, wreck));
+        for number in 0..state.balancers.len() {
+            if let Some(instance) = &mut state.balancers[number]
+                && let Err(fault) = call(&mut **instance, 1 + number)
+            {
+                let slot = Slot::Balancer(Arc::clone(&state.pool.name), number);
+                self.failed(state, slot, fault);
             }
-        }
-        for (slot, fault, wreck) in broken {
-            self.report(state, slot, fault, Some(wreck));
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::members::carried;
-use super::{Event, Pool, Replacement, Seats, Slot, Told, Wreck};
+use super::{Event, Pool, Replacement, Seats, Slot, Told, Wreck, cost};
 use crate::decide::{Fault, Readiness, Row, Tabled};
 use crate::plugin::{AffinityInstance, BalancerInstance, Cost};
 use crate::pool::outbox::Outbox;
@@ -139,14 +139,14 @@ impl Steering {
             Replacement::Affinity(instance, told) => {
                 state.affinity = Some(instance);
                 if !Arc::ptr_eq(&told, &state.known.told) {
-                    self.adjust_affinity(state);
+                    self.tell_affinity(state, false);
                 }
             }
             Replacement::Balancer(instance, told) => {
                 if let Slot::Balancer(_, number) = slot {
                     state.balancers[*number] = Some(instance);
                     if !Arc::ptr_eq(&told, &state.known.told) {
-                        self.adjust_balancer(state, *number);
+                        self.tell_balancer(state, *number, false);
                     }
                 }
             }
@@ -155,12 +155,18 @@ impl Steering {
         self.listen_to_outcomes(state);
     }
 
-    /// Counts a fault of an element and tells control; `wreck` must not be entered again.
-    pub(super) fn report(&self, state: &State, slot: Slot, fault: Fault, wreck: Option<Wreck>) {
+    /// Counts a fault, and tells control. An instance that must not be entered again is taken out.
+    pub(super) fn failed(&self, state: &mut State, slot: Slot, fault: Fault) {
         let chain = &state.pool.chain;
-        let element = match &slot {
-            Slot::Balancer(_, number) => chain.balancers.get(*number),
-            _ => chain.affinity.as_ref(),
+        let (element, wreck) = match &slot {
+            Slot::Balancer(_, number) => {
+                let broken = state.balancers[*number].take_if(|instance| instance.is_poisoned());
+                (chain.balancers.get(*number), broken.map(|broken| -> Wreck { broken }))
+            }
+            _ => {
+                let broken = state.affinity.take_if(|instance| instance.is_poisoned());
+                (chain.affinity.as_ref(), broken.map(|broken| -> Wreck { broken }))
+            }
         };
         if let Some(element) = element {
             element.decisions.of(self.worker).faults[fault.kind as usize].add(1);
@@ -193,13 +199,8 @@ impl Steering {
         self.deliver_in(state);
         let rebuilt = told.membership != state.known.told.membership;
         self.set_known(state, told);
-        if rebuilt {
-            self.update_affinity(state);
-            (0..state.balancers.len()).for_each(|number| self.update_balancer(state, number));
-        } else {
-            self.adjust_affinity(state);
-            (0..state.balancers.len()).for_each(|number| self.adjust_balancer(state, number));
-        }
+        self.tell_affinity(state, rebuilt);
+        (0..state.balancers.len()).for_each(|number| self.tell_balancer(state, number, rebuilt));
         self.notice_cost(state);
     }
 
@@ -232,58 +233,38 @@ impl Steering {
         state.known = Known { told, members, readiness };
     }
 
-    fn update_affinity(&self, state: &mut State) {
-        let rows = Arc::clone(&state.known.told.rows);
-        self.tell_affinity(state, |instance| instance.update(&rows));
-    }
-
-    fn adjust_affinity(&self, state: &mut State) {
-        let rows = Arc::clone(&state.known.told.rows);
-        self.tell_affinity(state, |instance| instance.adjust(&rows));
-    }
-
-    fn tell_affinity(&self, state: &mut State, tell: impl FnOnce(&mut AffinityInstance) -> Result<(), Fault>) {
-        if let Some(instance) = &mut state.affinity
-            && let Err(fault) = tell(instance)
+    fn tell_affinity(&self, state: &mut State, rebuilt: bool) {
+        let State { affinity, known, .. } = state;
+        if let Some(instance) = affinity
+            && let Err(fault) = tell(&mut **instance, &known.told.rows, rebuilt)
         {
-            let broken = state.affinity.take().map(|broken| -> Wreck { broken });
-            self.report(state, Slot::Affinity(Arc::clone(&state.pool.name)), fault, broken);
+            let slot = Slot::Affinity(Arc::clone(&state.pool.name));
+            self.failed(state, slot, fault);
         }
     }
 
-    fn update_balancer(&self, state: &mut State, number: usize) {
-        self.tell_balancer(state, number, |instance, rows| instance.update(rows));
-    }
-
-    fn adjust_balancer(&self, state: &mut State, number: usize) {
-        self.tell_balancer(state, number, |instance, rows| instance.adjust(rows));
-    }
-
-    fn tell_balancer(
-        &self,
-        state: &mut State,
-        number: usize,
-        tell: impl FnOnce(&mut BalancerInstance, &[Row]) -> Result<(), Fault>,
-    ) {
-        if let (Some(Some(instance)), Some(rows)) =
-            (state.balancers.get_mut(number), state.known.told.shaped.get(number))
-            && let Err(fault) = tell(instance, rows)
+    fn tell_balancer(&self, state: &mut State, number: usize, rebuilt: bool) {
+        let State { balancers, known, .. } = state;
+        if let (Some(Some(instance)), Some(rows)) = (balancers.get_mut(number), known.told.shaped.get(number))
+            && let Err(fault) = tell(&mut **instance, rows, rebuilt)
         {
-            let broken = state.balancers[number].take().map(|broken| -> Wreck { broken });
-            self.report(state, Slot::Balancer(Arc::clone(&state.pool.name), number), fault, broken);
+            let slot = Slot::Balancer(Arc::clone(&state.pool.name), number);
+            self.failed(state, slot, fault);
         }
     }
 
     fn notice_cost(&self, state: &State) {
-        let costs = state.affinity.iter().map(|instance| instance.cost());
-        let cost = costs
-            .chain(state.balancers.iter().flatten().map(|instance| instance.cost()))
-            .fold(Cost::default(), Cost::max);
+        let cost = cost(state.affinity.as_deref(), &state.balancers);
         if cost.update.max(cost.adjust.unwrap_or_default()) > NOTICED {
             let (pool, rows) = (Arc::clone(&state.pool.name), state.known.told.rows.len());
             self.send(Event::Slow { pool, rows, cost });
         }
     }
+}
+
+/// Tells a table, or a change of one.
+fn tell(instance: &mut impl Tabled, rows: &[Row], rebuilt: bool) -> Result<(), Fault> {
+    if rebuilt { instance.update(rows) } else { instance.adjust(rows) }
 }
 
 impl Drop for Steering {

@@ -8,6 +8,13 @@ use crate::decide;
 use crate::plugin::instance::Seat;
 use crate::plugin::sandbox::Sandbox;
 
+/// The interfaces.
+pub(super) const BALANCER: &str = "trimtab:plugin/balancer@0.1.0";
+pub(super) const AFFINITY: &str = "trimtab:plugin/affinity@0.1.0";
+pub(super) const ROUTER: &str = "trimtab:plugin/router@0.1.0";
+pub(super) const SHAPER: &str = "trimtab:plugin/shaper@0.1.0";
+const OBSERVER: &str = "trimtab:plugin/observer@0.1.0";
+
 /// What is wrong with a component's exports.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::plugin) enum ExportError {
@@ -102,7 +109,7 @@ impl BalancerExports {
         store: &mut Store<Sandbox>,
         instance: &Instance,
     ) -> Result<(Self, TableExports), ExportError> {
-        let mut exports = Interface::find(store, instance, "trimtab:plugin/balancer@0.1.0")?;
+        let mut exports = Interface::find(store, instance, BALANCER)?;
         let table = TableExports::find(&mut exports)?;
         Ok((Self { pick: exports.typed("pick")? }, table))
     }
@@ -114,7 +121,7 @@ impl AffinityExports {
         store: &mut Store<Sandbox>,
         instance: &Instance,
     ) -> Result<(Self, TableExports), ExportError> {
-        let mut exports = Interface::find(store, instance, "trimtab:plugin/affinity@0.1.0")?;
+        let mut exports = Interface::find(store, instance, AFFINITY)?;
         let table = TableExports::find(&mut exports)?;
         Ok((Self { find: exports.typed("find")?, bind: exports.typed("bind")? }, table))
     }
@@ -123,7 +130,7 @@ impl AffinityExports {
 impl RouterExports {
     /// Finds and checks them.
     pub(in crate::plugin) fn find(store: &mut Store<Sandbox>, instance: &Instance) -> Result<Self, ExportError> {
-        let mut exports = Interface::find(store, instance, "trimtab:plugin/router@0.1.0")?;
+        let mut exports = Interface::find(store, instance, ROUTER)?;
         let configure = exports.checked::<ConfigureRouter<'_>, Configured>("configure")?;
         Ok(Self { configure, route: exports.typed("route")? })
     }
@@ -143,7 +150,7 @@ impl RouterExports {
 impl ShaperExports {
     /// Finds and checks them.
     pub(in crate::plugin) fn find(store: &mut Store<Sandbox>, instance: &Instance) -> Result<Self, ExportError> {
-        let mut exports = Interface::find(store, instance, "trimtab:plugin/shaper@0.1.0")?;
+        let mut exports = Interface::find(store, instance, SHAPER)?;
         let configure = exports.checked::<Configure<'_>, ConfiguredShaper>("configure")?;
         Ok(Self { configure, shape: exports.checked::<Update<'_>, Shape>("shape")? })
     }
@@ -172,7 +179,7 @@ impl ShaperExports {
 impl ObserverExports {
     /// Finds and checks them.
     pub(in crate::plugin) fn find(store: &mut Store<Sandbox>, instance: &Instance) -> Result<Self, ExportError> {
-        let mut exports = Interface::find(store, instance, "trimtab:plugin/observer@0.1.0")?;
+        let mut exports = Interface::find(store, instance, OBSERVER)?;
         Ok(Self { observe: exports.checked::<(&[Outcome],), ()>("observe")?, tick: exports.typed("tick")? })
     }
 

@@ -8,7 +8,7 @@ use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use super::{Control, Done};
-use crate::decide::Fault;
+use crate::decide::{Fault, Row};
 use crate::plugin::{BuildError, Registry, Seat};
 use crate::snapshot::{Element, Place, Replacement, Slot, Told, Wreck};
 use crate::worker::Command;
@@ -37,11 +37,11 @@ impl Control {
 
     /// Has an instance built for this place, after a while.
     pub(super) fn rebuild(&self, worker: usize, slot: Slot, delay: Duration) {
-        let Some((seat, told)) = self.seat(worker, &slot) else { return };
+        let Some(wanted) = self.wanted(worker, &slot) else { return };
         let (registry, done) = (Rc::clone(&self.registry), self.done.0.clone());
         spawn_local(async move {
             tokio::time::sleep(delay).await;
-            let built = build(&registry, &slot, seat, told).await;
+            let built = build(&registry, wanted).await;
             // Nobody listens any more only when the process ends.
             let _ = done.send(Done::Rebuilt { worker, slot, built });
         });
@@ -71,29 +71,43 @@ impl Control {
         }
     }
 
-    /// The seat for a place, and what an instance in it will have been told.
-    fn seat(&self, worker: usize, slot: &Slot) -> Option<(Seat, Arc<Told>)> {
+    /// What is to be built for a place. A shaper is built when it is needed next.
+    fn wanted(&self, worker: usize, slot: &Slot) -> Option<Wanted> {
         let workers = self.workers.len();
-        if let Slot::Router(_, number) = slot {
-            let crossing = self.snapshot.crossings.get(*number)?.as_ref()?;
-            return Some((crossing.seat(worker, workers), Arc::default()));
-        }
-        let name = slot.name();
-        let pool = self.snapshot.pools.iter().find(|pool| pool.name == *name)?;
-        let told = &self.tables.get(name)?.told;
-        let rows = match slot {
-            Slot::Balancer(_, number) => told.shaped.get(*number)?,
-            _ => &told.rows,
+        let seat = |name: &Arc<str>, rows: &dyn Fn(&Told) -> Option<Arc<[Row]>>| {
+            let pool = self.snapshot.pools.iter().find(|pool| pool.name == *name)?;
+            let told = &self.tables.get(name)?.told;
+            let place = Place { name, worker, workers, load: &pool.load, rows: &rows(told)? };
+            Some((self.element(slot)?.seat(&place), Arc::clone(told)))
         };
-        let place = Place { name, worker, workers, load: &pool.load, rows };
-        Some((self.element(slot)?.seat(&place), Arc::clone(told)))
+        Some(match slot {
+            Slot::Affinity(name) => {
+                let (seat, told) = seat(name, &|told| Some(Arc::clone(&told.rows)))?;
+                Wanted::Affinity(seat, told)
+            }
+            Slot::Balancer(name, number) => {
+                let (seat, told) = seat(name, &|told| told.shaped.get(*number).cloned())?;
+                Wanted::Balancer(seat, told)
+            }
+            Slot::Router(_, number) => {
+                Wanted::Router(self.snapshot.crossings.get(*number)?.as_ref()?.seat(worker, workers))
+            }
+            Slot::Shaper(..) => return None,
+        })
     }
 }
 
-async fn build(registry: &Registry, slot: &Slot, seat: Seat, told: Arc<Told>) -> Result<Replacement, BuildError> {
-    Ok(match slot {
-        Slot::Affinity(_) => Replacement::Affinity(Box::new(registry.build(seat).await?), told),
-        Slot::Balancer(..) | Slot::Shaper(..) => Replacement::Balancer(Box::new(registry.build(seat).await?), told),
-        Slot::Router(..) => Replacement::Router(Box::new(registry.build(seat).await?)),
+/// An instance to be built: where it will sit, and what it will have been told.
+enum Wanted {
+    Affinity(Seat, Arc<Told>),
+    Balancer(Seat, Arc<Told>),
+    Router(Seat),
+}
+
+async fn build(registry: &Registry, wanted: Wanted) -> Result<Replacement, BuildError> {
+    Ok(match wanted {
+        Wanted::Affinity(seat, told) => Replacement::Affinity(Box::new(registry.build(seat).await?), told),
+        Wanted::Balancer(seat, told) => Replacement::Balancer(Box::new(registry.build(seat).await?), told),
+        Wanted::Router(seat) => Replacement::Router(Box::new(registry.build(seat).await?)),
     })
 }

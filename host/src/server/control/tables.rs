@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::{Control, Done};
 use crate::admin::Order;
 use crate::plugin::{BuildError, Cost};
-use crate::server::preparation::{self, Experience, Problem, Shapers};
-use crate::snapshot::{Crew, Pool, Seats, Slot, Snapshot, Told};
+use crate::server::preparation::{self, Experience, Problem, Shapers, Start};
+use crate::snapshot::{Pool, Seats, Slot, Snapshot, Told};
 use crate::worker::Command;
 
 /// Time after which a table is prepared again, when a plugin failed at it; doubled with each failure in a row…
@@ -47,11 +47,9 @@ pub(super) struct Prepared {
 }
 
 impl PoolTable {
-    /// What the crews know of this pool.
-    pub(super) fn new(shapers: Shapers, told: Arc<Told>, crews: &[Crew]) -> Self {
-        let seats = crews.iter().flat_map(|crew| crew.pools.values()).filter(|seats| Arc::ptr_eq(&seats.told, &told));
-        let cost = seats.map(preparation::cost).fold(Cost::default(), Cost::max);
-        let experience = Experience::of(cost, told.rows.len());
+    /// Of a pool that starts.
+    pub(super) fn new(start: Start) -> Self {
+        let Start { shapers, told, experience } = start;
         Self { told, experience, shapers: Some(shapers), changed: false, failures: 0, again: false }
     }
 
@@ -163,8 +161,8 @@ impl Control {
     /// Tells the workers, with instances that know it already where there are any.
     fn tell(&mut self, pool: &Pool, told: &Arc<Told>, seats: Option<Vec<Seats>>) {
         let Some(table) = self.tables.get_mut(&pool.name) else { return };
-        if let Some(first) = seats.as_ref().and_then(|seats| seats.first()) {
-            table.experience = Experience::of(preparation::cost(first), told.rows.len());
+        if let Some(seats) = &seats {
+            table.experience = Experience::of_all(seats, told.rows.len());
         }
         self.superseded.table(std::mem::replace(&mut table.told, Arc::clone(told)));
         let mut seats = seats.map(Vec::into_iter);
