@@ -18,7 +18,7 @@ pub use facts::{Facts, Head};
 pub use key::Key;
 pub use load::{BackendLoad, PoolLoad};
 pub use outcome::{Outcome, OutcomeKind};
-pub use table::{LocalTable, Table};
+pub use table::{LocalTable, OverlayTable, Table};
 
 /// What every decision gets: the WIT's `moment`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

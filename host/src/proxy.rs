@@ -6,6 +6,7 @@
 
 pub mod body;
 pub mod deadline;
+pub mod door;
 pub mod downstream;
 pub mod error;
 pub mod exchange;
@@ -45,8 +46,6 @@ pub struct Proxy {
     pub access_log: Option<Sink>,
     /// Open client connections.
     pub connections: Cell<usize>,
-    /// Connections close as soon as their request is answered.
-    pub draining: Cell<bool>,
     ticks: Cell<u64>,
     /// Idle connections to backends, as of the last sweep.
     idle: Cell<usize>,
@@ -63,7 +62,6 @@ impl Proxy {
             deadlines: Deadlines::new(),
             access_log,
             connections: Cell::new(0),
-            draining: Cell::new(false),
             ticks: Cell::new(0),
             idle: Cell::new(0),
             clock,

@@ -7,15 +7,19 @@
 mod binding;
 pub mod change;
 pub mod decision;
+pub mod element;
 mod members;
 mod observation;
 pub mod pool;
+mod post;
 pub mod routing;
+pub mod shadow;
 pub mod steering;
 pub mod view;
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -27,8 +31,10 @@ use crate::plugin::{AffinityInstance, BalancerInstance, Cost, RouterInstance};
 use crate::route;
 use crate::telemetry::counters::{PerWorker, Traffic, Verdicts};
 
-pub use pool::{Chain, Element, Place, Policy, Pool, PoolMember, Told};
+pub use element::{BreakerState, Element, Place};
+pub use pool::{Chain, Policy, Pool, PoolMember, Told};
 pub use routing::Routing;
+pub use shadow::Comparison;
 pub use steering::Steering;
 pub use view::View;
 
@@ -56,7 +62,7 @@ pub struct Used<'a> {
     /// The route that it decides for; empty but for a router.
     pub route: &'a str,
     /// The plugin there.
-    pub element: &'a Element,
+    pub element: &'a Arc<Element>,
 }
 
 impl Snapshot {
@@ -109,12 +115,12 @@ impl Access {
 }
 
 /// A route's router, and what it chooses between.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Crossing {
     /// The route's name.
     pub name: Arc<str>,
     /// The plugin.
-    pub element: Element,
+    pub element: Arc<Element>,
     /// Positions of the pools.
     pub pools: Vec<usize>,
     /// Their names and numbers.
@@ -136,23 +142,18 @@ pub struct Seats {
 impl Seats {
     /// What the costliest instance took for its table.
     pub fn cost(&self) -> Cost {
-        cost(self.affinity.as_deref(), &self.balancers)
+        let balancers = self.balancers.iter().flatten().map(|instance| instance.cost());
+        self.affinity.iter().map(|instance| instance.cost()).chain(balancers).fold(Cost::default(), Cost::max)
     }
 }
 
-/// What the costliest of a pool's instances took for its table.
-fn cost(affinity: Option<&AffinityInstance>, balancers: &[Option<Box<BalancerInstance>>]) -> Cost {
-    let balancers = balancers.iter().flatten().map(|instance| instance.cost());
-    affinity.iter().map(|instance| instance.cost()).chain(balancers).fold(Cost::default(), Cost::max)
-}
-
-/// All instances of one worker.
+/// Instances for one worker.
 #[derive(Default)]
 pub struct Crew {
     /// By pool.
     pub pools: HashMap<Arc<str>, Seats>,
-    /// By the number of the route.
-    pub routers: Vec<Option<Box<RouterInstance>>>,
+    /// By route.
+    pub routers: HashMap<Arc<str>, Box<RouterInstance>>,
 }
 
 /// Which of the instances of a worker.
@@ -164,21 +165,36 @@ pub enum Slot {
     Balancer(Arc<str>, usize),
     /// A shaper of this pool, by its number. It sits on no worker.
     Shaper(Arc<str>, usize),
-    /// The router of the route of this name and number.
-    Router(Arc<str>, usize),
+    /// The router of this route.
+    Router(Arc<str>),
 }
 
 impl Slot {
     /// The pool, or the route.
     pub fn name(&self) -> &Arc<str> {
         match self {
-            Self::Affinity(name) | Self::Balancer(name, _) | Self::Shaper(name, _) | Self::Router(name, _) => name,
+            Self::Affinity(name) | Self::Balancer(name, _) | Self::Shaper(name, _) | Self::Router(name) => name,
         }
     }
 }
 
-/// A fresh instance for a [`Slot`].
-pub enum Replacement {
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if matches!(self, Self::Router(_)) { "route" } else { "pool" };
+        write!(f, "{kind} `{}`", self.name())
+    }
+}
+
+/// A fresh instance for an empty [`Slot`].
+pub struct Replacement {
+    /// What it is an instance of.
+    pub element: Arc<Element>,
+    /// The instance.
+    pub instance: Fresh,
+}
+
+/// An instance that has not decided yet.
+pub enum Fresh {
     /// Of an affinity, with what it was told.
     Affinity(Box<AffinityInstance>, Arc<Told>),
     /// Of a balancer, with what it was told.
@@ -187,7 +203,7 @@ pub enum Replacement {
     Router(Box<RouterInstance>),
 }
 
-impl Replacement {
+impl Fresh {
     /// As something to be disposed of.
     pub fn into_wreck(self) -> Wreck {
         match self {
@@ -198,7 +214,7 @@ impl Replacement {
     }
 }
 
-/// An instance that nobody enters again, to be disposed of elsewhere.
+/// What nobody enters again, to be disposed of elsewhere.
 pub type Wreck = Box<dyn Any + Send>;
 
 /// What a worker tells control.
@@ -209,21 +225,32 @@ pub enum Event {
         worker: usize,
         /// Which of its instances.
         slot: Slot,
+        /// What that is an instance of.
+        element: Arc<Element>,
         /// What happened.
         fault: Fault,
         /// The instance, when it must not be entered again: to be replaced.
         wreck: Option<Wreck>,
     },
-    /// An instance was replaced, and is not needed any more.
+    /// The next generation of a plugin failed while it was compared.
+    Shadowed {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// What happened.
+        fault: Fault,
+        /// The instance: it is out.
+        wreck: Wreck,
+    },
+    /// Instances that are not needed any more.
     Retired(Wreck),
-    /// A replacement came for a table that is no more.
-    Outdated {
+    /// Nobody decides in a place, where somebody should.
+    Vacant {
         /// Where.
         worker: usize,
         /// Which of its instances.
         slot: Slot,
-        /// The replacement.
-        wreck: Wreck,
+        /// One that came too late for the table as it is now.
+        wreck: Option<Wreck>,
     },
     /// Telling a table on a worker took long enough to be noticed.
     Slow {

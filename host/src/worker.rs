@@ -2,7 +2,7 @@
 //!
 //! Nothing it holds is shared but atomics; control talks to it by [`Command`]s, it answers by [`Event`]s.
 
-use std::cell::Cell;
+use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::rc::Rc;
@@ -12,14 +12,16 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::plugin::Activity;
+use crate::decide::Fault;
+use crate::proxy::door::Door;
 use crate::proxy::{Clock, Proxy, http};
-use crate::snapshot::{Crew, Event, Replacement, Seats, Slot, Snapshot, Told, View};
+use crate::snapshot::{Comparison, Crew, Event, Fresh, Replacement, Seats, Slot, Snapshot, Told, View};
 use crate::telemetry::access::Sink;
 
 /// A command that takes longer lets requests through before the next.
@@ -27,8 +29,8 @@ const LONG: Duration = Duration::from_micros(500);
 
 /// What control tells a worker.
 pub enum Command {
-    /// Serve this snapshot from now on.
-    Apply(Arc<Snapshot>),
+    /// Serve this snapshot from now on, with what is new in it.
+    Apply(Arc<Snapshot>, Option<Box<Changeover>>),
     /// Tell a pool's plugins what was prepared for them.
     Tell {
         /// The pool.
@@ -38,10 +40,29 @@ pub enum Command {
         /// Instances that know it already, in place of those that are there.
         seats: Option<Seats>,
     },
-    /// Decide with this instance from now on, in place of one that broke.
+    /// Decide with this instance from now on, in a place that is empty.
     Replace(Slot, Replacement),
+    /// Do not ask the plugin in this place until it is replaced.
+    Suspend(Slot),
+    /// Compare what this plugin's next generation decides in this place.
+    Shadow(Slot, Fresh, Arc<Comparison>),
+    /// The plugin's generation before and its shadows are not needed any more.
+    Settle(Arc<str>),
     /// Accept nothing new, finish what runs within this time, and end.
     Drain(Duration),
+}
+
+/// What a snapshot needs that the worker does not have yet.
+#[derive(Default)]
+pub struct Changeover {
+    /// Instances of plugins.
+    pub crew: Crew,
+    /// Sockets of listeners, by name.
+    pub sockets: Vec<(Arc<str>, StdListener)>,
+    /// Listeners that have another name now: before and after.
+    pub renamed: Vec<(Arc<str>, Arc<str>)>,
+    /// Told when all that holds, with the faults of instances that could not take over.
+    pub done: Option<oneshot::Sender<Vec<Fault>>>,
 }
 
 /// What a worker starts with.
@@ -52,8 +73,8 @@ pub struct Launch {
     pub snapshot: Arc<Snapshot>,
     /// Its instances.
     pub crew: Crew,
-    /// Its own sockets, with the number of their listener.
-    pub sockets: Vec<(usize, StdListener)>,
+    /// Its own sockets, by the name of their listener.
+    pub sockets: Vec<(Arc<str>, StdListener)>,
     /// The time of day.
     pub clock: Clock,
     /// Where it logs requests.
@@ -111,13 +132,8 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
     activity.busy();
     let view = View::first(worker, snapshot, crew, &events);
     let proxy = Proxy::new(worker, view, clock, access_log);
-    let stop = Rc::new(Stop::default());
-    for (listener, socket) in sockets {
-        match TcpListener::from_std(socket) {
-            Ok(socket) => drop(spawn_local(accept(Rc::clone(&proxy), listener, socket, Rc::clone(&stop)))),
-            Err(error) => tracing::error!(worker, %error, "a listener cannot be served"),
-        }
-    }
+    let mut doors = Doors::default();
+    doors.open(&proxy, sockets);
     let ticking = Rc::clone(&proxy);
     spawn_local(async move { ticking.deadlines.run(|| ticking.tick()).await });
     let _ = events.send(Event::Started { worker });
@@ -125,9 +141,16 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
         let command = commands.recv().await;
         let began = Instant::now();
         match command {
-            Some(Command::Apply(snapshot)) => {
-                let next = proxy.view.borrow().next(snapshot);
-                proxy.view.replace(Rc::new(next));
+            Some(Command::Apply(snapshot, changeover)) => {
+                let Changeover { crew, sockets, renamed, done } = changeover.map(|boxed| *boxed).unwrap_or_default();
+                let (next, refused) = proxy.view.borrow().next(snapshot, crew);
+                let before = proxy.view.replace(Rc::new(next));
+                doors.follow(&proxy, &before, renamed);
+                doors.open(&proxy, sockets);
+                if let Some(done) = done {
+                    // Control may have given up on it.
+                    let _ = done.send(refused);
+                }
             }
             Some(Command::Tell { pool, told, seats }) => {
                 if let Some(steering) = proxy.view.borrow().find(&pool) {
@@ -135,6 +158,11 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
                 }
             }
             Some(Command::Replace(slot, replacement)) => proxy.view.borrow().replace(&slot, replacement),
+            Some(Command::Suspend(slot)) => proxy.view.borrow().suspend(&slot),
+            Some(Command::Shadow(slot, instance, comparison)) => {
+                proxy.view.borrow().shadow(&slot, instance, &comparison);
+            }
+            Some(Command::Settle(plugin)) => proxy.view.borrow().settle(&plugin),
             Some(Command::Drain(timeout)) => break timeout,
             None => break Duration::ZERO,
         }
@@ -143,13 +171,12 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
             tokio::task::yield_now().await;
         }
     };
-    drain(&proxy, &stop, timeout).await
+    drain(&proxy, doors, timeout).await
 }
 
-async fn drain(proxy: &Rc<Proxy>, stop: &Rc<Stop>, timeout: Duration) -> usize {
+async fn drain(proxy: &Rc<Proxy>, doors: Doors, timeout: Duration) -> usize {
     const POLL: Duration = Duration::from_millis(20);
-    stop.now();
-    proxy.draining.set(true);
+    doors.close(proxy);
     let deadline = Instant::now() + timeout;
     // Connections that were in an accept queue come in at the next turn of the loop.
     tokio::task::yield_now().await;
@@ -161,36 +188,77 @@ async fn drain(proxy: &Rc<Proxy>, stop: &Rc<Stop>, timeout: Duration) -> usize {
     proxy.connections.get()
 }
 
-/// Says stop to the accept loops.
+/// The listeners of one worker, by name.
 #[derive(Default)]
-struct Stop {
-    said: Cell<bool>,
-    notify: Notify,
-}
+struct Doors(HashMap<Arc<str>, Rc<Door>>);
 
-impl Stop {
-    fn now(&self) {
-        self.said.set(true);
-        self.notify.notify_waiters();
+impl Doors {
+    /// Accepts on these sockets.
+    fn open(&mut self, proxy: &Rc<Proxy>, sockets: Vec<(Arc<str>, StdListener)>) {
+        for (name, socket) in sockets {
+            let Some(number) = number(&proxy.view.borrow(), &name) else { continue };
+            match TcpListener::from_std(socket) {
+                Ok(socket) => {
+                    let door = Door::new(number);
+                    spawn_local(accept(Rc::clone(proxy), Rc::clone(&door), socket));
+                    self.0.insert(name, door);
+                }
+                Err(error) => tracing::error!(worker = proxy.worker, %error, "a listener cannot be served"),
+            }
+        }
+    }
+
+    /// Follows them to where they are now, and closes those that are gone: `before` is the last view that has them.
+    fn follow(&mut self, proxy: &Rc<Proxy>, before: &Rc<View>, renamed: Vec<(Arc<str>, Arc<str>)>) {
+        for (old, new) in renamed {
+            if let Some(door) = self.0.remove(&old) {
+                self.0.insert(new, door);
+            }
+        }
+        let now = Rc::clone(&proxy.view.borrow());
+        let known = self.0.len();
+        self.0.retain(|name, door| match number(&now, name) {
+            Some(number) => {
+                door.set_number(number);
+                true
+            }
+            None => {
+                door.close(Rc::clone(before));
+                false
+            }
+        });
+        if self.0.len() < known {
+            proxy.deadlines.wake_all();
+        }
+    }
+
+    /// Closes all.
+    fn close(self, proxy: &Rc<Proxy>) {
+        let view = Rc::clone(&proxy.view.borrow());
+        self.0.into_values().for_each(|door| door.close(Rc::clone(&view)));
     }
 }
 
-async fn accept(proxy: Rc<Proxy>, listener: usize, socket: TcpListener, stop: Rc<Stop>) {
+fn number(view: &View, name: &str) -> Option<usize> {
+    view.snapshot.listeners.iter().position(|listener| *listener.name == *name)
+}
+
+async fn accept(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpListener) {
     const PAUSE: Duration = Duration::from_millis(50);
     loop {
-        // After the word to stop, only what waits in the queue is taken: closing the socket would reset it.
-        let last = if stop.said.get() { Some(Instant::now()) } else { None };
+        // Once it is closed, only what waits in the queue is taken: closing the socket would reset it.
+        let last = if door.is_closed() { Some(Instant::now()) } else { None };
         let accepted = tokio::select! {
             biased;
             accepted = socket.accept() => accepted,
-            () = stop.notify.notified(), if last.is_none() => continue,
+            () = door.closed(), if last.is_none() => continue,
             () = sleep_until(last.unwrap_or_else(Instant::now)), if last.is_some() => return,
         };
         match accepted {
             Ok((client, address)) => {
                 // Without it, a response in two parts waits for the client's acknowledgement.
                 let _ = client.set_nodelay(true);
-                spawn_local(http::serve(Rc::clone(&proxy), listener, client, address));
+                spawn_local(http::serve(Rc::clone(&proxy), Rc::clone(&door), client, address));
             }
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {

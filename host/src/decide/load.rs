@@ -2,6 +2,7 @@
 //!
 //! Written with single atomic operations on the request path, each backend on cache lines of its own.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
@@ -92,6 +93,11 @@ fn unpack(packed: u64) -> (u32, u32) {
 #[derive(Debug)]
 pub struct PoolLoad {
     turn: CachePadded<AtomicU64>,
+    numbers: Arc<PoolNumbers>,
+}
+
+#[derive(Debug)]
+struct PoolNumbers {
     ready: AtomicU32,
     /// By worker. Each is written by its own worker alone.
     in_flight: Box<[CachePadded<AtomicU32>]>,
@@ -101,7 +107,15 @@ impl PoolLoad {
     /// For this many workers.
     pub fn new(workers: usize) -> Self {
         let in_flight = (0..workers).map(|_| CachePadded::default()).collect();
-        Self { turn: CachePadded::default(), ready: AtomicU32::new(0), in_flight }
+        let numbers = PoolNumbers { ready: AtomicU32::new(0), in_flight };
+        Self { turn: CachePadded::default(), numbers: Arc::new(numbers) }
+    }
+
+    /// The same numbers with turns of its own, which go on from the next: for plugins that are only compared.
+    #[must_use]
+    pub fn shadow(&self) -> Self {
+        let turn = AtomicU64::new(self.turn.load(Ordering::Relaxed));
+        Self { turn: CachePadded::new(turn), numbers: Arc::clone(&self.numbers) }
     }
 
     /// Takes the next turn, from 0.
@@ -120,7 +134,7 @@ impl PoolLoad {
     }
 
     fn add(&self, worker: usize, by: u32) {
-        if let Some(cell) = self.in_flight.get(worker) {
+        if let Some(cell) = self.numbers.in_flight.get(worker) {
             // One writer: no read-modify-write is needed.
             cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
         }
@@ -128,17 +142,17 @@ impl PoolLoad {
 
     /// Begun and not ended, over all workers. Costs the same for any number of backends.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.iter().map(|cell| cell.load(Ordering::Relaxed)).fold(0, u32::saturating_add)
+        self.numbers.in_flight.iter().map(|cell| cell.load(Ordering::Relaxed)).fold(0, u32::saturating_add)
     }
 
     /// Says how many backends are ready.
     pub fn set_ready(&self, ready: usize) {
-        self.ready.store(u32::try_from(ready).unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.numbers.ready.store(u32::try_from(ready).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     /// Backends that are ready.
     pub fn ready(&self) -> u32 {
-        self.ready.load(Ordering::Relaxed)
+        self.numbers.ready.load(Ordering::Relaxed)
     }
 }
 
@@ -171,6 +185,16 @@ mod tests {
         assert_eq!(pool.in_flight(), 2);
         pool.begin(7);
         assert_eq!(pool.in_flight(), 2, "there is no such worker");
+    }
+
+    #[test]
+    fn a_shadow_takes_no_turns() {
+        let pool = PoolLoad::new(1);
+        pool.turn();
+        let shadow = pool.shadow();
+        assert_eq!((shadow.turn(), shadow.turn(), pool.turn()), (1, 2, 1));
+        pool.begin(0);
+        assert_eq!(shadow.in_flight(), 1);
     }
 
     #[test]

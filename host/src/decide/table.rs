@@ -4,11 +4,13 @@
 //! and how large it is, is decided elsewhere.
 
 mod local;
+mod overlay;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use local::{ENTRY_OVERHEAD, LARGEST_ENTRY, LONGEST_KEY, LocalTable};
+pub use overlay::OverlayTable;
 
 /// What plugins share over workers. A boundary: the local one keeps it in memory; one that keeps a copy elsewhere (in
 /// Redis, say) can take its place, answering from what it holds and never waiting.

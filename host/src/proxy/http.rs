@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 
 use super::Proxy;
 use super::body::{Body, RequestBody, UpstreamBody};
+use super::door::Door;
 use super::downstream::Downstream;
 use super::error::Error;
 use super::exchange::{Entry, Exchange};
@@ -44,7 +45,7 @@ const SMALLEST_BUFFER: usize = 8192;
 /// A client's connection, for all its requests.
 struct Client {
     proxy: Rc<Proxy>,
-    listener: usize,
+    door: Rc<Door>,
     peer: Peer,
     line: Rc<Line>,
     /// Kept from request to request, so that facts are allocated once.
@@ -60,9 +61,9 @@ struct Goal {
 }
 
 /// Serves one connection to its end.
-pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address: SocketAddr) {
-    let view = Rc::clone(&proxy.view.borrow());
-    let Some(settings) = view.snapshot.listeners.get(listener).cloned() else { return };
+pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address: SocketAddr) {
+    let view = door.view(&proxy);
+    let Some(settings) = view.snapshot.listeners.get(door.number()).cloned() else { return };
     if !settings.access.permits(address.ip()) {
         refuse(socket, Error::Denied).await;
         return;
@@ -73,7 +74,7 @@ pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address
         peer: Peer::new(address, &settings.trusted_proxies),
         facts: RefCell::default(),
         proxy: Rc::clone(&proxy),
-        listener,
+        door: Rc::clone(&door),
         line: Rc::clone(&line),
     });
     drop(view);
@@ -85,7 +86,7 @@ pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address
         .serve_connection(Downstream::new(socket, Rc::clone(&line)), service);
     let ended = poll_fn(|cx| {
         line.watch().wakes(cx.waker());
-        if proxy.draining.get() && matches!(line.phase(), Phase::Idle | Phase::Head) {
+        if door.is_closed() && matches!(line.phase(), Phase::Idle | Phase::Head) {
             // A request may be on the way already; closed now, it would be lost. Its response says close.
             line.hurry(LAST_CALL);
         }
@@ -102,7 +103,7 @@ pub async fn serve(proxy: Rc<Proxy>, listener: usize, socket: TcpStream, address
     let tunnel = line.tunnel.take();
     match (ended, tunnel) {
         (Some(Ok(())), Some(tunnel)) => upgrade::carry(socket, read, tunnel, &line).await,
-        (None, _) if line.phase() == Phase::Head && !proxy.draining.get() => refuse(socket, Error::HeadTimeout).await,
+        (None, _) if line.phase() == Phase::Head && !door.is_closed() => refuse(socket, Error::HeadTimeout).await,
         (Some(_), _) if line.held_back.get().is_some() => {
             refuse(socket, unparsable(&line, &read, limits.max_head_size)).await
         }
@@ -138,13 +139,13 @@ impl Drop for Open {
 async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Result<Response<Body>, std::convert::Infallible> {
     let began = Instant::now();
     client.line.begin();
-    let view = Rc::clone(&client.proxy.view.borrow());
-    let mut exchange = Exchange::begin(&client.proxy, &view, client.listener, began);
-    let (mut response, in_flight) = match client.answer(&view, request, &mut exchange).await {
+    let (view, listener) = (client.door.view(&client.proxy), client.door.number());
+    let mut exchange = Exchange::begin(&client.proxy, &view, listener, began);
+    let (mut response, in_flight) = match client.answer(&view, listener, request, &mut exchange).await {
         Ok((response, in_flight)) => (response, in_flight),
         Err(error) => (error.into_response(), None),
     };
-    if client.proxy.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if client.door.is_closed() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     exchange.respond(response.status(), in_flight);
@@ -162,10 +163,11 @@ impl Client {
     async fn answer(
         &self,
         view: &Rc<View>,
+        number: usize,
         request: Request<Incoming>,
         exchange: &mut Exchange,
     ) -> Result<(Response<Body>, Option<InFlight>), Error> {
-        let Some(listener) = view.snapshot.listeners.get(self.listener) else { return Err(Error::NoRoute) };
+        let Some(listener) = view.snapshot.listeners.get(number) else { return Err(Error::NoRoute) };
         let (parts, body) = request.into_parts();
         let kept = self.facts.borrow_mut().take();
         let mut facts = kept.unwrap_or_else(|| {
@@ -174,7 +176,7 @@ impl Client {
         (facts.method, facts.uri, facts.headers) = (parts.method, parts.uri, parts.headers);
         facts.tried.clear();
         let prepared = self.prepare(&mut facts, parts.version, listener, exchange);
-        let (facts, answer) = self.conduct(view, listener, facts, body, prepared, exchange).await;
+        let (facts, answer) = self.conduct(view, (number, listener), facts, body, prepared, exchange).await;
         *self.facts.borrow_mut() = Some(facts);
         answer
     }
@@ -183,7 +185,7 @@ impl Client {
     async fn conduct(
         &self,
         view: &Rc<View>,
-        listener: &Listener,
+        listener: (usize, &Listener),
         facts: Box<Facts>,
         body: Incoming,
         prepared: Result<bool, Error>,
@@ -247,9 +249,14 @@ impl Client {
     }
 
     /// The pool, by the routes and their routers or by the listener, and the limit of the body. `facts` come back.
-    fn route(&self, facts: Box<Facts>, view: &View, listener: &Listener) -> (Box<Facts>, Result<Goal, Error>) {
+    fn route(
+        &self,
+        facts: Box<Facts>,
+        view: &View,
+        (number, listener): (usize, &Listener),
+    ) -> (Box<Facts>, Result<Goal, Error>) {
         let limit = listener.limits.max_body_size;
-        let Some(route) = view.snapshot.routes.find(self.listener, &facts) else {
+        let Some(route) = view.snapshot.routes.find(number, &facts) else {
             return (facts, listener.pool.map(|pool| Goal { pool, limit }).ok_or(Error::NoRoute));
         };
         let client = facts.client.unwrap_or(self.peer.address);
@@ -257,11 +264,12 @@ impl Client {
             return (facts, Err(Error::Denied));
         }
         let limit = route.max_body_size().or(limit);
-        let Some(Some(routing)) = view.routing.get(route.number) else {
+        let seen = view.snapshot.crossings.get(route.number);
+        let (Some(Some(seen)), Some(Some(routing))) = (seen, view.routing.get(route.number)) else {
             return (facts, Ok(Goal { pool: route.pool, limit }));
         };
         let with = self.proxy.circumstances(Instant::now(), view.snapshot.hash_seed, &[]);
-        let (facts, routed) = routing.route(facts, &with);
+        let (facts, routed) = routing.route(facts, seen, &with);
         let pool = match routed {
             Routed::Pool(pool) => Ok(Goal { pool, limit }),
             Routed::Own => Ok(Goal { pool: route.pool, limit }),

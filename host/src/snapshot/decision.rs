@@ -2,15 +2,17 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use super::post::{Held, Holder, Post};
+use super::shadow::Answered;
 use super::steering::{Known, State};
 use super::{Slot, Steering, binding};
 use crate::decide::{
-    Affinity, Balancer, Facts, Head, Key, Keyed, Moment, Observer, Readiness, Verdict, check, check_found, fallback,
-    key,
+    Affinity, Balancer, Facts, Fault, Head, Key, Keyed, Moment, Observer, Readiness, Verdict, check, check_found,
+    fallback, key,
 };
 use crate::pool::{Member, Note};
 use crate::telemetry::counters::Decisions;
@@ -111,19 +113,28 @@ impl Steering {
         note: &mut Note,
         clock: &mut Instant,
     ) -> (Box<Facts>, Choice) {
-        let Some(instance) = &mut state.affinity else { return (facts, Choice::Pass) };
+        let Some(post) = &mut state.affinity else { return (facts, Choice::Pass) };
+        let Some(Held { instance, .. }) = &mut post.held else { return (facts, Choice::Pass) };
         let moment = with.moment(instance.keys(), &facts);
         if instance.observes() {
             note.set_key(0, moment.key);
         }
-        let (facts, answer) = instance.find(moment, facts);
+        let (mut facts, answer) = instance.find(moment, facts);
         let answer = answer.and_then(|verdict| {
-            check_found(verdict, &state.known.readiness, &facts.tried).map(|()| state.known.choice(verdict, true))
+            check_found(verdict, &state.known.readiness, &facts.tried).map(|()| verdict)
         });
-        if let Some(element) = &state.pool.chain.affinity {
-            take_time(element.decisions.of(self.worker), clock);
+        let took = take_time(post.element.decisions.of(self.worker), clock);
+        if let Some(shadow) = &mut post.shadow {
+            let moment = with.moment(shadow.held.instance.keys(), &facts);
+            let compared;
+            (facts, compared) = shadow.held.instance.find(moment, facts);
+            let compared = compared.and_then(|verdict| {
+                check_found(verdict, &state.known.readiness, &facts.tried).map(|()| verdict)
+            });
+            let deciding = answer.as_ref().map_or(Answered::Nothing, |verdict| (*verdict).into());
+            self.compare(post, (deciding, took), compared, clock);
         }
-        let choice = answer.unwrap_or_else(|fault| {
+        let choice = answer.map(|verdict| state.known.choice(verdict, true)).unwrap_or_else(|fault| {
             let slot = Slot::Affinity(Arc::clone(&state.pool.name));
             self.failed(state, slot, fault);
             Choice::Pass
@@ -140,19 +151,26 @@ impl Steering {
         note: &mut Note,
         clock: &mut Instant,
     ) -> (Box<Facts>, Choice) {
-        let Some(instance) = &mut state.balancers[number] else { return (facts, Choice::Pass) };
+        let Some(post) = state.balancers.get_mut(number) else { return (facts, Choice::Pass) };
+        let Some(Held { instance, .. }) = &mut post.held else { return (facts, Choice::Pass) };
         let moment = with.moment(instance.keys(), &facts);
         if instance.observes() {
             note.set_key(1 + number, moment.key);
         }
-        let (facts, answer) = instance.pick(moment, facts);
-        let answer = answer.and_then(|verdict| {
-            check(verdict, &state.known.readiness, &facts.tried).map(|()| state.known.choice(verdict, false))
-        });
-        if let Some(element) = state.pool.chain.balancers.get(number) {
-            take_time(element.decisions.of(self.worker), clock);
+        let (mut facts, answer) = instance.pick(moment, facts);
+        let answer =
+            answer.and_then(|verdict| check(verdict, &state.known.readiness, &facts.tried).map(|()| verdict));
+        let took = take_time(post.element.decisions.of(self.worker), clock);
+        if let Some(shadow) = &mut post.shadow {
+            let moment = with.moment(shadow.held.instance.keys(), &facts);
+            let compared;
+            (facts, compared) = shadow.held.instance.pick(moment, facts);
+            let compared =
+                compared.and_then(|verdict| check(verdict, &state.known.readiness, &facts.tried).map(|()| verdict));
+            let deciding = answer.as_ref().map_or(Answered::Nothing, |verdict| (*verdict).into());
+            self.compare(post, (deciding, took), compared, clock);
         }
-        let choice = answer.unwrap_or_else(|fault| {
+        let choice = answer.map(|verdict| state.known.choice(verdict, false)).unwrap_or_else(|fault| {
             let slot = Slot::Balancer(Arc::clone(&state.pool.name), number);
             self.failed(state, slot, fault);
             Choice::Pass
@@ -160,9 +178,26 @@ impl Steering {
         (facts, choice)
     }
 
+    /// Counts what the shadow of a post answered to what was decided. One that failed is out.
+    fn compare<I: Holder>(
+        &self,
+        post: &mut Post<I>,
+        deciding: (Answered, Duration),
+        compared: Result<Verdict, Fault>,
+        clock: &mut Instant,
+    ) {
+        let Some(shadow) = &post.shadow else { return };
+        let now = Instant::now();
+        let took = now.saturating_duration_since(std::mem::replace(clock, now));
+        shadow.count(deciding, (compared.as_ref().map_or(Answered::Nothing, |verdict| (*verdict).into()), took));
+        if let Err(fault) = compared {
+            self.shadow_failed(post, fault);
+        }
+    }
+
     /// Whether [`Steering::bind`] is to be called for a response.
     pub fn binds(&self) -> bool {
-        self.state.borrow().affinity.is_some()
+        self.state.borrow().affinity.as_ref().is_some_and(|post| !post.is_empty())
     }
 
     /// Binds the client to the backend that answered with `head`, to which headers are added. `found` as picked.
@@ -177,17 +212,25 @@ impl Steering {
     ) -> (Box<Facts>, Box<Head>) {
         let state = &mut *self.state.borrow_mut();
         // A backend that plugins do not know, as it came or went meanwhile, binds nobody.
-        let (Some(instance), Some(backend)) = (&mut state.affinity, state.known.position(member)) else {
+        let (Some(post), Some(backend)) = (&mut state.affinity, state.known.position(member)) else {
             return (facts, head);
         };
+        let Some(Held { instance, .. }) = &mut post.held else { return (facts, head) };
         state.known.set_tried(&mut facts, with);
         let moment = with.moment(instance.keys(), &facts);
+        let found = found.then_some(backend);
         let answer;
-        (facts, head, answer) = instance.bind(moment, facts, head, backend, found.then_some(backend));
-        let added = answer.and_then(|wanted| {
-            let allowed = state.pool.chain.affinity.as_ref().map_or(&[][..], |element| &element.headers);
-            binding::add(&mut head.headers, wanted, allowed)
-        });
+        (facts, head, answer) = instance.bind(moment, facts, head, backend, found);
+        if let Some(shadow) = &mut post.shadow {
+            // It remembers on its own; what it would add is not compared.
+            let moment = with.moment(shadow.held.instance.keys(), &facts);
+            let compared;
+            (facts, head, compared) = shadow.held.instance.bind(moment, facts, head, backend, found);
+            if let Err(fault) = compared {
+                self.shadow_failed(post, fault);
+            }
+        }
+        let added = answer.and_then(|wanted| binding::add(&mut head.headers, wanted, &post.element.headers));
         if let Err(fault) = added {
             let slot = Slot::Affinity(Arc::clone(&state.pool.name));
             self.failed(state, slot, fault);
@@ -220,11 +263,12 @@ impl Known {
     }
 }
 
-/// Counts the time since `clock`, which is set to now.
-fn take_time(decisions: &Decisions, clock: &mut Instant) {
+/// Counts and answers the time since `clock`, which is set to now.
+fn take_time(decisions: &Decisions, clock: &mut Instant) -> Duration {
     let now = Instant::now();
-    decisions.times.observe(now.saturating_duration_since(*clock));
-    *clock = now;
+    let took = now.saturating_duration_since(std::mem::replace(clock, now));
+    decisions.times.observe(took);
+    took
 }
 
 /// The fallback; when every ready backend was tried, the backups get their turn.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::post::{Holder, Post};
 use super::steering::State;
 use super::{Slot, Steering};
 use crate::decide::outcome::BATCH;
@@ -55,30 +56,45 @@ impl Steering {
         }
     }
 
-    /// Calls each instance, with its place: 0 for the affinity, and then the balancers.
+    /// Calls each instance, with its place: 0 for the affinity, and then the balancers. Shadows see it too.
     fn each_observer(&self, state: &mut State, mut call: impl FnMut(&mut dyn Observer, usize) -> Result<(), Fault>) {
-        if let Some(instance) = &mut state.affinity
-            && let Err(fault) = call(&mut **instance, 0)
+        let name = Arc::clone(&state.pool.name);
+        if let Some(post) = &mut state.affinity
+            && let Err(fault) = self.observe_in(post, |observer| call(observer, 0))
         {
-            let slot = Slot::Affinity(Arc::clone(&state.pool.name));
-            self.failed(state, slot, fault);
+            self.failed(state, Slot::Affinity(Arc::clone(&name)), fault);
         }
         for number in 0..state.balancers.len() {
-            if let Some(instance) = &mut state.balancers[number]
-                && let Err(fault) = call(&mut **instance, 1 + number)
-            {
-                let slot = Slot::Balancer(Arc::clone(&state.pool.name), number);
-                self.failed(state, slot, fault);
+            let post = &mut state.balancers[number];
+            if let Err(fault) = self.observe_in(post, |observer| call(observer, 1 + number)) {
+                self.failed(state, Slot::Balancer(Arc::clone(&name), number), fault);
             }
         }
     }
 
+    fn observe_in<I: Holder + Observer>(
+        &self,
+        post: &mut Post<I>,
+        mut call: impl FnMut(&mut dyn Observer) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        if let Some(shadow) = &mut post.shadow
+            && let Err(fault) = call(&mut *shadow.held.instance)
+        {
+            self.shadow_failed(post, fault);
+        }
+        post.held.as_mut().map_or(Ok(()), |held| call(&mut *held.instance))
+    }
+
     /// Collects outcomes while any instance wants them.
     pub(super) fn listen_to_outcomes(&self, state: &State) {
-        let affinity = state.affinity.iter().any(|instance| instance.observes());
-        let wanted = affinity || state.balancers.iter().flatten().any(|instance| instance.observes());
-        self.site.outbox.want(wanted);
+        let affinity = state.affinity.as_ref().is_some_and(observes);
+        self.site.outbox.want(affinity || state.balancers.iter().any(observes));
     }
+}
+
+fn observes<I: Holder + Observer>(post: &Post<I>) -> bool {
+    let shadow = post.shadow.as_ref().map(|shadow| &shadow.held);
+    post.held.iter().chain(shadow).any(|held| held.instance.observes())
 }
 
 fn microseconds(now: Instant, at: Instant) -> u64 {

@@ -1,17 +1,14 @@
 //! A pool at one moment: its backends, the plugins that steer it, and what those are told.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
-
-use crate::decide::table::Table;
-use crate::decide::{Key, PoolLoad, Readiness, Row};
-use crate::plugin::{Definition, Seat};
+use super::{Element, Slot};
+use crate::decide::{PoolLoad, Readiness, Row};
+use crate::plugin::Definition;
 use crate::pool::Backend;
-use crate::telemetry::counters::{Decisions, PerWorker, Verdicts};
+use crate::telemetry::counters::{PerWorker, Verdicts};
 
 /// A set of interchangeable backends, and how to pick among them.
 #[derive(Debug, Clone)]
@@ -42,27 +39,11 @@ pub struct Pool {
 #[derive(Debug)]
 pub struct Chain {
     /// Asked first, if there is one.
-    pub affinity: Option<Element>,
+    pub affinity: Option<Arc<Element>>,
     /// Asked one after the other, until one has an opinion.
-    pub balancers: Vec<Element>,
+    pub balancers: Vec<Arc<Element>>,
     /// Weigh for the balancers from this position on, in this order.
-    pub shapers: Vec<(usize, Element)>,
-}
-
-/// A plugin where it is used.
-pub struct Element {
-    /// The plugin.
-    pub definition: Arc<Definition>,
-    /// Its settings, a JSON object.
-    pub settings: Arc<str>,
-    /// `key` of the configuration.
-    pub keys: Vec<Key>,
-    /// What its instances share.
-    pub table: Arc<dyn Table>,
-    /// Names besides `set-cookie` that it may add to responses.
-    pub headers: Arc<[HeaderName]>,
-    /// Counts of its decisions.
-    pub decisions: Arc<PerWorker<Decisions>>,
+    pub shapers: Vec<(usize, Arc<Element>)>,
 }
 
 /// What the plugins of a pool are told: rows, and the same with the weights that shapers gave them.
@@ -193,60 +174,41 @@ const MAX_WEIGHT: u32 = 65_535;
 
 impl Chain {
     /// Balancers and shapers in the order of the configuration.
-    pub fn written(&self) -> impl Iterator<Item = &Element> {
+    pub fn written(&self) -> impl Iterator<Item = &Arc<Element>> {
         (0..=self.balancers.len()).flat_map(|number| {
             let before = self.shapers.iter().filter(move |(before, _)| *before == number);
             before.map(|(_, element)| element).chain(self.balancers.get(number))
         })
     }
 
+    /// The same with another generation of a plugin; none where that is not used.
+    pub fn with(&self, definition: &Arc<Definition>) -> Option<Self> {
+        let with = |element: &Arc<Element>| match element.is_of(definition.name()) {
+            true => element.with(definition),
+            false => Arc::clone(element),
+        };
+        self.elements().any(|(_, element)| element.is_of(definition.name())).then(|| Self {
+            affinity: self.affinity.as_ref().map(with),
+            balancers: self.balancers.iter().map(with).collect(),
+            shapers: self.shapers.iter().map(|(before, element)| (*before, with(element))).collect(),
+        })
+    }
+
+    /// The element of this place.
+    pub fn at(&self, slot: &Slot) -> Option<&Arc<Element>> {
+        match slot {
+            Slot::Affinity(_) => self.affinity.as_ref(),
+            Slot::Balancer(_, number) => self.balancers.get(*number),
+            Slot::Shaper(_, number) => self.shapers.get(*number).map(|(_, element)| element),
+            Slot::Router(_) => None,
+        }
+    }
+
     /// All elements, each with the role it has here.
-    pub fn elements(&self) -> impl Iterator<Item = (&'static str, &Element)> {
+    pub fn elements(&self) -> impl Iterator<Item = (&'static str, &Arc<Element>)> {
         let affinity = self.affinity.iter().map(|element| ("affinity", element));
         let shapers = self.shapers.iter().map(|(_, element)| ("shaper", element));
         affinity.chain(shapers).chain(self.balancers.iter().map(|element| ("balancer", element)))
-    }
-}
-
-/// Where an element's instance sits.
-pub struct Place<'a> {
-    /// The pool or the route.
-    pub name: &'a Arc<str>,
-    /// The worker.
-    pub worker: usize,
-    /// Number of workers.
-    pub workers: usize,
-    /// The pool's numbers.
-    pub load: &'a Arc<PoolLoad>,
-    /// What it is told first.
-    pub rows: &'a Arc<[Row]>,
-}
-
-impl Element {
-    /// A seat for an instance of it.
-    pub fn seat(&self, place: &Place<'_>) -> Seat {
-        Seat {
-            definition: Arc::clone(&self.definition),
-            pool: Arc::clone(place.name),
-            worker: u32::try_from(place.worker).unwrap_or(u32::MAX),
-            workers: u32::try_from(place.workers).unwrap_or(u32::MAX),
-            settings: Arc::clone(&self.settings),
-            keys: self.keys.clone(),
-            load: Arc::clone(place.load),
-            rows: Arc::clone(place.rows),
-            pools: Arc::new([]),
-            table: Arc::clone(&self.table),
-        }
-    }
-}
-
-impl fmt::Debug for Element {
-    /// Without the settings: they may hold a secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Element")
-            .field("definition", &self.definition)
-            .field("keys", &self.keys)
-            .finish_non_exhaustive()
     }
 }
 

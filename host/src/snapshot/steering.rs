@@ -8,17 +8,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::members::carried;
-use super::{Event, Pool, Replacement, Seats, Slot, Told, Wreck, cost};
-use crate::decide::{Fault, Readiness, Row, Tabled};
+use super::post::{Changes, Held, Holder, Learned, Post, TableHolder};
+use super::shadow::Comparison;
+use super::{BreakerState, Element, Event, Fresh, Pool, Replacement, Seats, Slot, Told, Wreck};
+use crate::decide::{Fault, Readiness, Row};
 use crate::plugin::{AffinityInstance, BalancerInstance, Cost};
 use crate::pool::outbox::Outbox;
 use crate::pool::{Backend, Member, Site};
 
-/// Control hears of a table that took longer to be told.
-const NOTICED: Duration = Duration::from_micros(500);
+/// Control hears of a table that took longer to be told, and a fresh instance is not told another such on a worker.
+pub(super) const NOTICED: Duration = Duration::from_micros(500);
 
 /// The steering of one pool on one worker. Lives as long as the pool's name.
 pub struct Steering {
@@ -36,8 +39,9 @@ pub(super) struct State {
     /// What they are to the fallback: who has no weight takes no new client.
     pub(super) readiness: Vec<Readiness>,
     pub(super) known: Known,
-    pub(super) affinity: Option<Box<AffinityInstance>>,
-    pub(super) balancers: Vec<Option<Box<BalancerInstance>>>,
+    pub(super) affinity: Option<Post<AffinityInstance>>,
+    /// One for each balancer of the pool's chain.
+    pub(super) balancers: Vec<Post<BalancerInstance>>,
     /// Of the fallback.
     pub(super) cursor: u32,
     /// When plugins were last told the time, and that time: Unix, in microseconds.
@@ -60,7 +64,7 @@ impl Steering {
             readiness: Vec::new(),
             known: Known { told: Arc::default(), members: Rc::new([]), readiness: Vec::new() },
             affinity: None,
-            balancers: pool.chain.balancers.iter().map(|_| None).collect(),
+            balancers: Vec::new(),
             cursor: 0,
             clock: (Instant::now(), 0),
             pool,
@@ -70,9 +74,10 @@ impl Steering {
             let state = &mut *steering.state.borrow_mut();
             steering.set_members(state);
             state.set_readiness();
-            if let Some(seats) = seats {
-                steering.put(state, seats);
+            if let Some(seats) = &seats {
+                steering.set_known(state, Arc::clone(&seats.told));
             }
+            steering.fill(state, seats);
         }
         Rc::new(steering)
     }
@@ -87,94 +92,146 @@ impl Steering {
         Rc::clone(&self.state.borrow().members)
     }
 
-    /// Takes the pool of a new snapshot, and tells the plugins what changed, if they are to be told at once.
-    pub fn apply(&self, pool: Arc<Pool>) {
+    /// Takes the pool of a new snapshot, and tells the plugins what changed, if they are to be told at once. Where
+    /// its chain is another, `seats` has the instances that are new. Answers with the faults of those that could not
+    /// take over.
+    pub fn apply(&self, pool: Arc<Pool>, seats: Option<Seats>) -> Vec<Fault> {
         let state = &mut *self.state.borrow_mut();
-        if Arc::ptr_eq(&state.pool, &pool) {
-            return;
+        if Arc::ptr_eq(&state.pool, &pool) && seats.is_none() {
+            return Vec::new();
         }
         let before = std::mem::replace(&mut state.pool, pool);
         if before.membership != state.pool.membership {
             self.set_members(state);
         }
         state.set_readiness();
-        if let Some(told) = state.pool.told.clone() {
-            self.tell_in(state, told);
+        let told = state.pool.told.clone();
+        if told.is_some() || seats.is_some() {
+            // What was learned of the old table is said while its positions still mean something.
+            self.deliver_in(state);
         }
+        if let Some(told) = told {
+            self.set_known(state, told);
+        }
+        let refused = if Arc::ptr_eq(&before.chain, &state.pool.chain) && seats.is_none() {
+            Vec::new()
+        } else {
+            self.fill(state, seats)
+        };
+        self.bring_up(state);
+        refused
     }
 
     /// Tells the plugins what was prepared; with `seats`, they are replaced by instances that know it already.
     pub fn tell(&self, told: Arc<Told>, seats: Option<Seats>) {
         let state = &mut *self.state.borrow_mut();
-        match seats {
-            Some(seats) => self.put(state, seats),
-            None => self.tell_in(state, told),
+        self.deliver_in(state);
+        self.set_known(state, told);
+        if seats.is_some() {
+            // The chain is the same, so nobody takes over from another generation.
+            self.fill(state, seats);
         }
+        self.bring_up(state);
     }
 
-    /// Puts a fresh instance in the place of one that broke.
+    /// Puts a fresh instance in an empty place.
     pub fn replace(&self, slot: &Slot, replacement: Replacement) {
         let state = &mut *self.state.borrow_mut();
-        let known = &state.known.told;
-        // What it has not been told must be quick to tell.
-        let fits = |told: &Arc<Told>, cost: Cost| {
-            Arc::ptr_eq(told, known) || (told.membership == known.membership && cost.update <= NOTICED)
-        };
-        let (fits, free) = match (slot, &replacement) {
-            (Slot::Affinity(_), Replacement::Affinity(instance, told)) => {
-                (fits(told, instance.cost()), state.affinity.is_none())
-            }
-            (Slot::Balancer(_, number), Replacement::Balancer(instance, told)) => {
-                (fits(told, instance.cost()), state.balancers.get(*number).is_some_and(Option::is_none))
-            }
-            _ => (false, false),
-        };
-        match replacement {
-            // All were replaced meanwhile.
-            replacement if !free => self.send(Event::Retired(replacement.into_wreck())),
-            replacement if !fits => {
-                let wreck = replacement.into_wreck();
-                self.send(Event::Outdated { worker: self.worker, slot: slot.clone(), wreck });
-            }
-            Replacement::Affinity(instance, told) => {
-                state.affinity = Some(instance);
-                if !Arc::ptr_eq(&told, &state.known.told) {
-                    self.tell_affinity(state, false);
+        let Replacement { element, instance } = replacement;
+        let wanted = state.pool.chain.at(slot).is_some_and(|wanted| Arc::ptr_eq(wanted, &element));
+        let taken = match (slot, instance) {
+            (Slot::Affinity(_), Fresh::Affinity(instance, told)) if wanted => match &mut state.affinity {
+                Some(post) => post.take_up(&element, Held::fresh(instance, &told)),
+                None => Some(instance as Wreck),
+            },
+            (Slot::Balancer(_, number), Fresh::Balancer(instance, told)) if wanted => {
+                match state.balancers.get_mut(*number) {
+                    Some(post) => post.take_up(&element, Held::fresh(instance, &told)),
+                    None => Some(instance as Wreck),
                 }
             }
-            Replacement::Balancer(instance, told) => {
-                if let Slot::Balancer(_, number) = slot {
-                    state.balancers[*number] = Some(instance);
-                    if !Arc::ptr_eq(&told, &state.known.told) {
-                        self.tell_balancer(state, *number, false);
-                    }
-                }
+            (_, instance) => Some(instance.into_wreck()),
+        };
+        if let Some(wreck) = taken {
+            // The place is taken, or it is another one now.
+            self.send(Event::Retired(wreck));
+            return;
+        }
+        self.bring_up(state);
+    }
+
+    /// Takes the plugin out of this place until it is replaced.
+    pub fn suspend(&self, slot: &Slot) {
+        let state = &mut *self.state.borrow_mut();
+        let out: Option<Wreck> = match slot {
+            Slot::Affinity(_) => state.affinity.as_mut().and_then(|post| post.held.take()).map(Held::into_wreck),
+            Slot::Balancer(_, number) => {
+                state.balancers.get_mut(*number).and_then(|post| post.held.take()).map(Held::into_wreck)
             }
-            Replacement::Router(_) => {}
+            _ => None,
+        };
+        if let Some(wreck) = out {
+            self.send(Event::Retired(wreck));
         }
         self.listen_to_outcomes(state);
     }
 
+    /// Compares with the next generation of the plugin in this place from now on.
+    pub fn shadow(&self, slot: &Slot, instance: Fresh, comparison: &Arc<Comparison>) {
+        let state = &mut *self.state.borrow_mut();
+        let shadowed = match (slot, instance) {
+            (Slot::Affinity(_), Fresh::Affinity(instance, told)) => match &mut state.affinity {
+                Some(post) => post.be_shadowed(Held::fresh(instance, &told), comparison, self.worker),
+                None => Some(instance as Wreck),
+            },
+            (Slot::Balancer(_, number), Fresh::Balancer(instance, told)) => match state.balancers.get_mut(*number) {
+                Some(post) => post.be_shadowed(Held::fresh(instance, &told), comparison, self.worker),
+                None => Some(instance as Wreck),
+            },
+            (_, instance) => Some(instance.into_wreck()),
+        };
+        if let Some(wreck) = shadowed {
+            self.send(Event::Retired(wreck));
+        }
+        self.bring_up(state);
+    }
+
+    /// Neither the shadow nor the reserve of this plugin is needed any more.
+    pub fn settle(&self, plugin: &str) {
+        let state = &mut *self.state.borrow_mut();
+        let mut changes = Changes::of(Slot::Affinity(Arc::clone(&state.pool.name)));
+        for post in state.affinity.iter_mut().filter(|post| post.element.is_of(plugin)) {
+            post.settle(&mut changes);
+        }
+        for post in state.balancers.iter_mut().filter(|post| post.element.is_of(plugin)) {
+            post.settle(&mut changes);
+        }
+        self.report(state, changes);
+    }
+
     /// Counts a fault, and tells control. An instance that must not be entered again is taken out.
     pub(super) fn failed(&self, state: &mut State, slot: Slot, fault: Fault) {
-        let chain = &state.pool.chain;
-        let (element, wreck) = match &slot {
+        let broken = match &slot {
+            Slot::Affinity(_) => state.affinity.as_mut().map(|post| (Arc::clone(&post.element), post.take_broken())),
             Slot::Balancer(_, number) => {
-                let broken = state.balancers[*number].take_if(|instance| instance.is_poisoned());
-                (chain.balancers.get(*number), broken.map(|broken| -> Wreck { broken }))
+                state.balancers.get_mut(*number).map(|post| (Arc::clone(&post.element), post.take_broken()))
             }
-            _ => {
-                let broken = state.affinity.take_if(|instance| instance.is_poisoned());
-                (chain.affinity.as_ref(), broken.map(|broken| -> Wreck { broken }))
-            }
+            _ => None,
         };
-        if let Some(element) = element {
-            element.decisions.of(self.worker).faults[fault.kind as usize].add(1);
-        }
+        let Some((element, wreck)) = broken else { return };
+        element.decisions.of(self.worker).faults[fault.kind as usize].add(1);
         if wreck.is_some() {
             self.listen_to_outcomes(state);
         }
-        self.send(Event::Faulted { worker: self.worker, slot, fault, wreck });
+        self.send(Event::Faulted { worker: self.worker, slot, element, fault, wreck });
+    }
+
+    /// A shadow failed: it is out, and control hears of it.
+    pub(super) fn shadow_failed<I: Holder>(&self, post: &mut Post<I>, fault: Fault) {
+        if let Some(shadow) = post.shadow.take() {
+            let plugin = Arc::clone(post.element.definition.name());
+            self.send(Event::Shadowed { plugin, fault, wreck: shadow.held.into_wreck() });
+        }
     }
 
     fn send(&self, event: Event) {
@@ -194,27 +251,58 @@ impl Steering {
         Rc::new(Member::new(Arc::clone(backend), Rc::clone(&self.site), Readiness::Down))
     }
 
-    fn tell_in(&self, state: &mut State, told: Arc<Told>) {
-        // What was learned of the old table is said while its positions still mean something.
-        self.deliver_in(state);
-        let rebuilt = told.membership != state.known.told.membership;
-        self.set_known(state, told);
-        self.tell_affinity(state, rebuilt);
-        (0..state.balancers.len()).for_each(|number| self.tell_balancer(state, number, rebuilt));
-        self.notice_cost(state);
+    /// Fills the posts of the pool's chain: with `seats` where they have somebody, else with who is there.
+    fn fill(&self, state: &mut State, seats: Option<Seats>) -> Vec<Fault> {
+        let (chain, name) = (Arc::clone(&state.pool.chain), Arc::clone(&state.pool.name));
+        let mut changes = Changes::of(Slot::Affinity(Arc::clone(&name)));
+        let (told, affinity, balancers) = match seats {
+            Some(Seats { told, affinity, balancers }) => (told, affinity, balancers),
+            None => (Arc::clone(&state.known.told), None, Vec::new()),
+        };
+        let mut before: Vec<_> = state.affinity.take().into_iter().collect();
+        state.affinity = chain.affinity.as_ref().map(|element| {
+            let held = affinity.map(|instance| Held::fresh(instance, &told));
+            Post::of(element, held, &mut before, &mut changes)
+        });
+        before.into_iter().for_each(|post| post.retire(&mut changes));
+        let mut before = std::mem::take(&mut state.balancers);
+        let mut fresh = balancers.into_iter();
+        for (number, element) in chain.balancers.iter().enumerate() {
+            changes.slot = Slot::Balancer(Arc::clone(&name), number);
+            let held = fresh.next().flatten().map(|instance| Held::fresh(instance, &told));
+            state.balancers.push(Post::of(element, held, &mut before, &mut changes));
+        }
+        before.into_iter().for_each(|post| post.retire(&mut changes));
+        // Who was to return, and was not there to return.
+        let asked = |element: &Element| element.health.state() == BreakerState::Closed;
+        let affinity = state.affinity.iter().map(|post| (Slot::Affinity(Arc::clone(&name)), post.is_empty(), post.element.as_ref()));
+        for (slot, _, _) in affinity.filter(|(_, empty, element)| *empty && asked(element)) {
+            self.send(Event::Vacant { worker: self.worker, slot, wreck: None });
+        }
+        for (number, post) in state.balancers.iter().enumerate() {
+            if post.is_empty() && asked(&post.element) {
+                let slot = Slot::Balancer(Arc::clone(&name), number);
+                self.send(Event::Vacant { worker: self.worker, slot, wreck: None });
+            }
+        }
+        self.report(state, changes)
     }
 
-    fn put(&self, state: &mut State, seats: Seats) {
-        self.deliver_in(state);
-        let Seats { told, affinity, balancers } = seats;
-        self.set_known(state, told);
-        if let Some(before) = std::mem::replace(&mut state.affinity, affinity) {
-            self.send(Event::Retired(before));
+    /// Tells control what came of a change.
+    fn report(&self, state: &State, changes: Changes) -> Vec<Fault> {
+        let Changes { retired, faults, shadows, refused, slot: _ } = changes;
+        if !retired.is_empty() {
+            self.send(Event::Retired(Box::new(retired)));
         }
-        for before in std::mem::replace(&mut state.balancers, balancers).into_iter().flatten() {
-            self.send(Event::Retired(before));
+        for (plugin, fault, wreck) in shadows {
+            self.send(Event::Shadowed { plugin, fault, wreck });
+        }
+        for (slot, element, fault) in faults {
+            element.decisions.of(self.worker).faults[fault.kind as usize].add(1);
+            self.send(Event::Faulted { worker: self.worker, slot, element, fault, wreck: None });
         }
         self.listen_to_outcomes(state);
+        refused
     }
 
     fn set_known(&self, state: &mut State, told: Arc<Told>) {
@@ -233,28 +321,36 @@ impl Steering {
         state.known = Known { told, members, readiness };
     }
 
-    fn tell_affinity(&self, state: &mut State, rebuilt: bool) {
-        let State { affinity, known, .. } = state;
-        if let Some(instance) = affinity
-            && let Err(fault) = tell(&mut **instance, &known.told.rows, rebuilt)
-        {
-            let slot = Slot::Affinity(Arc::clone(&state.pool.name));
-            self.failed(state, slot, fault);
+    /// Tells whoever does not know it what is known, and has empty places filled.
+    fn bring_up(&self, state: &mut State) {
+        let known = Arc::clone(&state.known.told);
+        let name = Arc::clone(&state.pool.name);
+        let mut changes = Changes::of(Slot::Affinity(Arc::clone(&name)));
+        let mut learned: SmallVec<[(Slot, Learned); 4]> = SmallVec::new();
+        if let Some(post) = &mut state.affinity {
+            learned.push((changes.slot.clone(), post.learn(&known, &known.rows, &mut changes)));
         }
-    }
-
-    fn tell_balancer(&self, state: &mut State, number: usize, rebuilt: bool) {
-        let State { balancers, known, .. } = state;
-        if let (Some(Some(instance)), Some(rows)) = (balancers.get_mut(number), known.told.shaped.get(number))
-            && let Err(fault) = tell(&mut **instance, rows, rebuilt)
-        {
-            let slot = Slot::Balancer(Arc::clone(&state.pool.name), number);
-            self.failed(state, slot, fault);
+        for (number, post) in state.balancers.iter_mut().enumerate() {
+            let Some(rows) = known.shaped.get(number) else { continue };
+            learned.push((Slot::Balancer(Arc::clone(&name), number), post.learn(&known, rows, &mut changes)));
         }
+        for (slot, learned) in learned {
+            match learned {
+                Learned::Known => {}
+                Learned::Failed(fault) => self.failed(state, slot, fault),
+                Learned::Outdated(wreck) => {
+                    self.send(Event::Vacant { worker: self.worker, slot, wreck: Some(wreck) });
+                }
+            }
+        }
+        self.report(state, changes);
+        self.notice_cost(state);
     }
 
     fn notice_cost(&self, state: &State) {
-        let cost = cost(state.affinity.as_deref(), &state.balancers);
+        let affinity = state.affinity.iter().filter_map(|post| post.held.as_ref()).map(|held| held.instance.cost());
+        let balancers = state.balancers.iter().filter_map(|post| post.held.as_ref()).map(|held| held.instance.cost());
+        let cost = affinity.chain(balancers).fold(Cost::default(), Cost::max);
         if cost.update.max(cost.adjust.unwrap_or_default()) > NOTICED {
             let (pool, rows) = (Arc::clone(&state.pool.name), state.known.told.rows.len());
             self.send(Event::Slow { pool, rows, cost });
@@ -262,15 +358,15 @@ impl Steering {
     }
 }
 
-/// Tells a table, or a change of one.
-fn tell(instance: &mut impl Tabled, rows: &[Row], rebuilt: bool) -> Result<(), Fault> {
-    if rebuilt { instance.update(rows) } else { instance.adjust(rows) }
-}
-
 impl Drop for Steering {
-    /// What waits in the outbox has members, which have the outbox.
+    /// What waits in the outbox has members, which have the outbox. Instances are disposed of elsewhere.
     fn drop(&mut self) {
         self.site.outbox.want(false);
+        let state = self.state.get_mut();
+        let mut changes = Changes::of(Slot::Affinity(Arc::clone(&state.pool.name)));
+        state.affinity.take().into_iter().for_each(|post| post.retire(&mut changes));
+        state.balancers.drain(..).for_each(|post| post.retire(&mut changes));
+        let _ = self.events.send(Event::Retired(Box::new(changes.retired)));
     }
 }
 

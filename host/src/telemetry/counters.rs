@@ -61,7 +61,8 @@ pub struct Histogram<const N: usize> {
 }
 
 impl<const N: usize> Histogram<N> {
-    fn new(bounds: &'static [u64; N]) -> Self {
+    /// With these bounds, in nanoseconds, growing.
+    pub fn new(bounds: &'static [u64; N]) -> Self {
         Self {
             bounds,
             buckets: [const { Counter(AtomicU64::new(0)) }; N],
