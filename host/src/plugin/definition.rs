@@ -15,7 +15,7 @@ use super::component::LoadReason;
 use super::guarded::Guarded;
 use super::instance::{BuildReason, Seat};
 use super::sandbox::Sandbox;
-use super::v0_1::{AffinityExports, BalancerExports, RouterExports, ShaperExports};
+use super::v0_1::{self, AffinityExports, BalancerExports, HandoffExports, RouterExports, ShaperExports};
 use crate::config::PluginLimits;
 use crate::decide::PoolLoad;
 use crate::decide::table::LocalTable;
@@ -101,11 +101,17 @@ impl Definition {
         self.compiled.uses_table
     }
 
+    /// Whether it exports `handoff`: its instances can save their state, and restore that of others.
+    pub fn hands_over(&self) -> bool {
+        self.compiled.pre.component().get_export_index(None, v0_1::HANDOFF).is_some()
+    }
+
     pub(super) fn pre(&self) -> &InstancePre<Sandbox> {
         &self.compiled.pre
     }
 
-    /// Whether an instance of it starts and has the exports of its roles. Runs guest code.
+    /// Whether an instance of it starts and has the exports of its roles, and a `handoff`, if any, of the right types.
+    /// Runs guest code.
     pub(super) fn try_out(self: &Arc<Self>) -> Result<(), LoadReason> {
         let seat = Seat {
             definition: Arc::clone(self),
@@ -134,7 +140,8 @@ impl Definition {
             };
             found.map_err(|error| LoadReason::Exports(error.to_string()))?;
         }
-        Ok(())
+        let found = HandoffExports::find(guest.store(), &instance);
+        found.map(drop).map_err(|error| LoadReason::Exports(error.to_string()))
     }
 }
 

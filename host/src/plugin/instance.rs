@@ -4,6 +4,7 @@
 
 mod affinity;
 mod balancer;
+mod handoff;
 mod observer;
 mod router;
 mod shaper;

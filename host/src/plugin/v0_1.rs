@@ -19,7 +19,8 @@ use wasmtime::component::Linker;
 use super::sandbox::Sandbox;
 
 pub(super) use self::exports::{
-    AffinityExports, BalancerExports, ExportError, ObserverExports, RouterExports, ShaperExports, TableExports,
+    AffinityExports, BalancerExports, ExportError, HandoffExports, ObserverExports, RouterExports, ShaperExports,
+    TableExports,
 };
 pub(super) use self::types::Plan;
 
@@ -30,6 +31,8 @@ pub(super) const DECISIONS: [(&str, &str); 4] = [
     ("router", exports::ROUTER),
     ("shaper", exports::SHAPER),
 ];
+/// The export of those that hand state to the next generation.
+pub(super) const HANDOFF: &str = exports::HANDOFF;
 /// What an export of any version of the contract begins with.
 pub(super) const PACKAGE: &str = "trimtab:plugin/";
 /// The imports that are offered. Components may ask for any later 0.1.

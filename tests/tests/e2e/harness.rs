@@ -78,6 +78,8 @@ fn fixtures_become_components() {
             "destination.wat" => blank(&name, &["DESTINATION"], "router-plugin"),
             "shaper.wat" => blank(&name, &["SECOND"], "shaper-plugin"),
             "watcher.wat" => blank(&name, &["PLAN", "OBSERVER"], "balancer-plugin"),
+            "handoff.wat" => plugin::handing_over(&name),
+            _ if name.starts_with("save-") || name.starts_with("restore-") => plugin::handing_over(&name),
             _ => plugin::balancer(&name),
         };
         assert_eq!(component[..8], *b"\0asm\x0d\0\x01\0", "{name}");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::handoff::{Handoff, hands_over};
 use super::{BuildReason, Built, Seat, accepted, follow};
 use crate::decide::{Destination, Facts, Fault, Key, Keyed, Moment, Router};
 use crate::plugin::Definition;
@@ -12,7 +13,10 @@ use crate::plugin::v0_1::RouterExports;
 pub struct RouterInstance {
     guest: Guarded,
     exports: RouterExports,
+    handoff: Handoff,
 }
+
+hands_over!(RouterInstance,);
 
 impl RouterInstance {
     /// What it is an instance of.
@@ -30,9 +34,10 @@ impl Built for RouterInstance {
     fn seat(seat: Seat) -> Result<Self, BuildReason> {
         let (mut guest, instance) = Guarded::instantiate(&seat)?;
         let exports = RouterExports::find(guest.store(), &instance)?;
+        let handoff = Handoff::find(&mut guest, &instance)?;
         let plan = accepted(guest.go_on(|store| exports.configure(store, &seat)))?;
         follow(&mut guest, &seat, &plan)?;
-        Ok(Self { guest, exports })
+        Ok(Self { guest, exports, handoff })
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wasmtime::component::Instance;
 
+use super::handoff::Handoff;
 use super::observer::Observing;
 use super::{BuildReason, Cost, Seat, accepted, follow};
 use crate::decide::{Fault, Row};
@@ -18,6 +19,7 @@ const QUICK: Duration = Duration::from_millis(1);
 pub(super) struct Seated {
     pub(super) guest: Guarded,
     pub(super) observing: Observing,
+    pub(super) handoff: Handoff,
     pub(super) cost: Cost,
     table: TableExports,
 }
@@ -30,10 +32,11 @@ impl Seated {
         table: TableExports,
         seat: &Seat,
     ) -> Result<Self, BuildReason> {
+        let handoff = Handoff::find(&mut guest, instance)?;
         let plan = accepted(guest.go_on(|store| table.configure(store, seat)))?;
         follow(&mut guest, seat, &plan)?;
         let observing = Observing::new(&mut guest, instance, &plan)?;
-        let mut seated = Self { guest, observing, cost: Cost::default(), table };
+        let mut seated = Self { guest, observing, handoff, cost: Cost::default(), table };
         seated.update(&seat.rows).map_err(BuildReason::Update)?;
         if seated.cost.update >= QUICK {
             seated.adjust(&seat.rows).map_err(BuildReason::Update)?;
@@ -79,6 +82,8 @@ macro_rules! steers_by_table {
                 self.seated.cost
             }
         }
+
+        super::handoff::hands_over!($instance, seated);
 
         impl crate::decide::Keyed for $instance {
             fn keys(&self) -> &[crate::decide::Key] {

@@ -1,5 +1,6 @@
 //! Calls into real sandboxes, and every way in which they fail.
 
+mod handoff;
 mod table;
 
 use super::*;
@@ -25,13 +26,13 @@ impl Bed {
         Self { registry, _activity: activity }
     }
 
-    fn definition(&self, guest: &Guest<'_>, limits: PluginLimits) -> Arc<Definition> {
-        self.registry.load_blocking("mine".into(), Source::Bytes(guest.component()), limits).unwrap()
+    fn seat(&self, guest: &Guest<'_>, limits: PluginLimits) -> Seat {
+        self.seat_of(guest.component(), limits)
     }
 
-    fn seat(&self, guest: &Guest<'_>, limits: PluginLimits) -> Seat {
+    fn seat_of(&self, component: Arc<[u8]>, limits: PluginLimits) -> Seat {
         Seat {
-            definition: self.definition(guest, limits),
+            definition: self.registry.load_blocking("mine".into(), Source::Bytes(component), limits).unwrap(),
             pool: "web".into(),
             worker: 0,
             workers: 2,

@@ -14,6 +14,7 @@ pub(super) const AFFINITY: &str = "trimtab:plugin/affinity@0.1.0";
 pub(super) const ROUTER: &str = "trimtab:plugin/router@0.1.0";
 pub(super) const SHAPER: &str = "trimtab:plugin/shaper@0.1.0";
 const OBSERVER: &str = "trimtab:plugin/observer@0.1.0";
+pub(super) const HANDOFF: &str = "trimtab:plugin/handoff@0.1.0";
 
 /// What is wrong with a component's exports.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,12 @@ pub(in crate::plugin) struct ObserverExports {
     pub(in crate::plugin) tick: TypedFunc<(u64,), ()>,
 }
 
+/// What hands state to the next generation, and takes it.
+pub(in crate::plugin) struct HandoffExports {
+    pub(in crate::plugin) save: TypedFunc<(), (Vec<u8>,)>,
+    restore: Func,
+}
+
 type Configure<'a> = (&'a str, InstanceId<'a>);
 type ConfigureRouter<'a> = (&'a str, InstanceId<'a>, &'a [&'a str]);
 type Configured = (Result<Plan, String>,);
@@ -70,6 +77,8 @@ type Update<'a> = (&'a [Backend<'a>],);
 type Adjust<'a> = (&'a [u32], &'a [types::Readiness]);
 type Bind = (Moment, u32, Option<u32>);
 type Shape = (Vec<u32>,);
+type Restore<'a> = (&'a [u8],);
+type Restored = (Result<(), String>,);
 
 impl TableExports {
     fn find(exports: &mut Interface<'_>) -> Result<Self, ExportError> {
@@ -191,6 +200,31 @@ impl ObserverExports {
     ) -> wasmtime::Result<()> {
         let outcomes: Vec<_> = outcomes.iter().map(Outcome::from).collect();
         self.observe.typed::<(&[Outcome],), ()>(&*store)?.call(store, (&outcomes,))
+    }
+}
+
+impl HandoffExports {
+    /// Finds and checks them, if the component exports them: it need not.
+    pub(in crate::plugin) fn find(
+        store: &mut Store<Sandbox>,
+        instance: &Instance,
+    ) -> Result<Option<Self>, ExportError> {
+        let mut exports = match Interface::find(store, instance, HANDOFF) {
+            Ok(exports) => exports,
+            Err(ExportError::Missing(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let restore = exports.checked::<Restore<'_>, Restored>("restore")?;
+        Ok(Some(Self { save: exports.typed("save")?, restore }))
+    }
+
+    /// Calls `restore`. The inner error is the plugin's own.
+    pub(in crate::plugin) fn restore(
+        &self,
+        store: &mut Store<Sandbox>,
+        state: &[u8],
+    ) -> wasmtime::Result<Result<(), String>> {
+        Ok(self.restore.typed::<Restore<'_>, Restored>(&*store)?.call(store, (state,))?.0)
     }
 }
 
