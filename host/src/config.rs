@@ -67,6 +67,22 @@ pub struct Server {
     /// `max_instances`: sandboxes that may exist at a time, 1 to 8000 (none: as many as the configuration needs
     /// three times over, 256 at least).
     pub max_instances: Option<u32>,
+    /// Whether the configuration is loaded again when its file changes (default false).
+    pub watch: bool,
+    /// `code_cache`: where compiled code of plugins is kept over restarts.
+    pub code_cache: CodeCache,
+}
+
+/// `[server] code_cache`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CodeCache {
+    /// `true` (default): `$CACHE_DIRECTORY`, which systemd sets, else `trimtab` in `$XDG_CACHE_HOME`, else in
+    /// `$HOME/.cache`; nowhere if none of them is set.
+    Default,
+    /// `false`: plugins are compiled at each start.
+    Off,
+    /// A folder that belongs to the process's user and that nobody else can write to; it is made if need be.
+    Folder(PathBuf),
 }
 
 /// `[admin]`
@@ -287,6 +303,58 @@ pub struct Plugin {
     pub response_headers: Vec<Arc<str>>,
     /// Limits of an instance.
     pub limits: PluginLimits,
+    /// Whether it is replaced when the component's file changes (default false). Only with `component`.
+    pub watch: bool,
+    /// `shadow`: how long a new generation decides beside the old one, only compared, before it takes over
+    /// (1 s to 1 h; none, the default or `false`: not at all).
+    pub shadow: Option<Duration>,
+    /// `probation`: how long after a swap the generation before is kept warm; it comes back by itself when the
+    /// new one faults too often (default 30 s, 1 s to 1 h; `false`, none: not at all).
+    pub probation: Option<Duration>,
+    /// `breaker`: when a plugin that fails is left alone (default `true`; `false`, none: never).
+    pub breaker: Option<BreakerPolicy>,
+}
+
+/// What a plugin of which the file says nothing has: built-ins, mostly.
+impl Default for Plugin {
+    fn default() -> Self {
+        Self {
+            component: None,
+            settings: serde_json::Map::new(),
+            response_headers: Vec::new(),
+            limits: PluginLimits::default(),
+            watch: false,
+            shadow: None,
+            probation: Some(Duration::from_secs(30)),
+            breaker: Some(BreakerPolicy::default()),
+        }
+    }
+}
+
+/// `breaker = { faults = 10, window = "10s", delay = "1s", max_delay = "60s" }`: a plugin that has so many faults
+/// within the window is not asked for a while; the fallback decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerPolicy {
+    /// `faults` that open it (default 10, 1 to 1000000).
+    pub faults: u32,
+    /// `window` within which they are counted (default 10 s, 1 s to 1 h).
+    pub window: Duration,
+    /// `delay`: how long it stays open the first time; twice as long each further time in a row (default 1 s,
+    /// 100 ms to 1 h).
+    pub delay: Duration,
+    /// `max_delay`: the longest that a delay grows to (default 60 s, or `delay` if that is more; up to 24 h).
+    pub max_delay: Duration,
+}
+
+impl Default for BreakerPolicy {
+    fn default() -> Self {
+        Self {
+            faults: 10,
+            window: Duration::from_secs(10),
+            delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(60),
+        }
+    }
 }
 
 /// Limits of a plugin's instances. Deadlines are 1 ms to 60 s.

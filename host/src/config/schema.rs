@@ -10,6 +10,7 @@ mod names;
 mod plugin;
 mod pool;
 mod process;
+mod replacement;
 mod route;
 mod suggest;
 mod table;

@@ -4,6 +4,7 @@ mod example;
 mod mutation;
 mod plugins;
 mod rejected;
+mod replacement;
 mod values;
 
 use std::path::Path;

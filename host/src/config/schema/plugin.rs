@@ -11,6 +11,7 @@ use http::header::{self, HeaderName};
 use toml::de::DeValue;
 
 use super::names::Names;
+use super::replacement::replacement;
 use super::table::Table;
 use super::value::Value;
 use super::{path, values};
@@ -48,17 +49,17 @@ pub(super) struct Plugins<'a> {
 
 /// `[plugin.NAME]`
 pub(super) fn plugin(mut table: Table<'_>, name: &str, names: &Names, folder: &Path) -> Plugin {
-    table.reserve(&["watch"]);
     let written = table.take("component");
     if written.is_none() && !names.is_built_in(name) {
         let message = format!("`[plugin.{name}]` has no `component`, and no built-in has this name");
         let finding = Finding::error(table.span(), message);
         table.sink().push(finding.absence().help(format_args!("add `component = \"{name}.wasm\"`")));
     }
+    let has_file = written.is_some();
     let component = written.and_then(|value| path(value, folder));
     let default = PluginLimits::default();
     let deadline = || values::duration(values::DEADLINE);
-    let plugin = Plugin {
+    let mut plugin = Plugin {
         component,
         settings: table.optional("settings", settings).unwrap_or_default(),
         response_headers: table.or("response_headers", Vec::new(), response_headers),
@@ -69,7 +70,9 @@ pub(super) fn plugin(mut table: Table<'_>, name: &str, names: &Names, folder: &P
             memory: table.or("memory", default.memory, values::memory_size(64 << 10..=4 << 30)),
             table: table.or("table", default.table, values::memory_size(64 << 10..=1 << 30)),
         },
+        ..Plugin::default()
     };
+    replacement(&mut table, has_file, &mut plugin);
     table.finish();
     plugin
 }

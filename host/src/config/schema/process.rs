@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use toml::de::DeValue;
+
 use super::suggest::suggest;
 use super::table::Table;
 use super::value::Value;
 use super::{address, path, values};
 use crate::config::report::Finding;
-use crate::config::{AccessLog, Address, Admin, Log, LogFormat, Server};
+use crate::config::{AccessLog, Address, Admin, CodeCache, Log, LogFormat, Server};
 
 /// Port of the admin API where none is configured.
 const ADMIN_PORT: u16 = 9901;
@@ -27,9 +29,24 @@ pub(super) fn server(mut table: Table<'_>, folder: &Path) -> Server {
         name: table.optional("name", values::name).unwrap_or_else(host_name),
         secret_file: table.optional("secret_file", |value| path(value, folder)),
         max_instances: table.optional("max_instances", values::whole(1..=8000)),
+        watch: table.or("watch", false, |value| value.boolean()),
+        code_cache: table.or("code_cache", CodeCache::Default, |value| code_cache(value, folder)),
     };
     table.finish();
     server
+}
+
+/// `true`, `false`, or a folder. A boolean in quotes is taken for a mistake, not for a folder of that name.
+fn code_cache(value: Value<'_>, folder: &Path) -> Option<CodeCache> {
+    match value.raw() {
+        DeValue::Boolean(true) => Some(CodeCache::Default),
+        DeValue::Boolean(false) => Some(CodeCache::Off),
+        DeValue::String(text) if !matches!(&**text, "true" | "false") => path(value, folder).map(CodeCache::Folder),
+        DeValue::String(text) => {
+            value.wrong_type("true, false or a path", format_args!("write `{text}` without quotes"))
+        }
+        _ => value.wrong_type("true, false or a path", "write `true`, `false` or a folder in quotes"),
+    }
 }
 
 /// The name of this machine, so far as it can be a name here.

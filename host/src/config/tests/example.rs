@@ -41,6 +41,8 @@ fn the_example_says_what_it_says() {
             name: "edge-1".into(),
             secret_file: Some("/etc/secrets/shared".into()),
             max_instances: Some(512),
+            watch: false,
+            code_cache: CodeCache::Default,
         }
     );
     assert_eq!(
@@ -123,7 +125,7 @@ fn the_example_says_what_it_says() {
             component: Some("/etc/plugins/mine.wasm".into()),
             settings: settings(json!({ "percent": 5 })),
             response_headers: vec!["x-served-by".into()],
-            limits: PluginLimits::default(),
+            ..Plugin::default()
         }
     );
 }
@@ -176,6 +178,7 @@ fn defaults_are_as_documented() {
     assert_eq!(config.server.drain_timeout, Duration::from_secs(30));
     assert_eq!((config.server.hash_seed, config.server.max_component_size), (0, 32 << 20));
     assert_eq!((config.server.secret_file, config.server.max_instances), (None, None));
+    assert_eq!((config.server.watch, config.server.code_cache), (false, CodeCache::Default));
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname");
     assert!(host.is_ok_and(|host| host.trim_end() == &*config.server.name), "{}", config.server.name);
     assert_eq!(config.admin, None);
@@ -213,6 +216,10 @@ fn defaults_are_as_documented() {
     assert_eq!((limits.deadline, limits.update_deadline), (Duration::from_millis(5), Duration::from_millis(100)));
     assert_eq!((limits.configure_deadline, limits.memory), (seconds(1), 128 * 1024 * 1024));
     assert_eq!(limits.table, 16 * 1024 * 1024);
+    let Plugin { watch, shadow, probation, breaker, .. } = Plugin::default();
+    assert_eq!((watch, shadow, probation), (false, None, Some(seconds(30))));
+    let policy = BreakerPolicy { faults: 10, window: seconds(10), delay: seconds(1), max_delay: seconds(60) };
+    assert_eq!(breaker, Some(policy));
 }
 
 #[test]

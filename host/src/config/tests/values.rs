@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{config, lines, listener, minimal, report};
-use crate::config::{AccessLog, Address, HostPattern, PathPattern, Route};
+use crate::config::{AccessLog, Address, CodeCache, HostPattern, PathPattern, Route};
 
 /// The help for a line in the listener of a minimal configuration.
 #[track_caller]
@@ -235,11 +235,23 @@ fn the_process() {
     assert_eq!(&*server("name = \"edge-1\"").name, "edge-1");
     assert_eq!(server("secret_file = \"s\"").secret_file, Some("/etc/trimtab/s".into()));
     assert_eq!(server("max_instances = 8000").max_instances, Some(8000));
+    assert!(server("watch = true").watch);
+    let cache = |text: &str| server(&format!("code_cache = {text}")).code_cache;
+    assert_eq!((cache("true"), cache("false")), (CodeCache::Default, CodeCache::Off));
+    assert_eq!(cache("\"cache\""), CodeCache::Folder("/etc/trimtab/cache".into()));
     let said = |text: &str| lines(&report(&format!("{}{text}", minimal("", "")))).join("\n");
     assert_eq!(said("[server]\nname = \"a b\""), "9:8 `name` must not hold spaces or control characters");
     assert_eq!(
         said("[server]\nmax_instances = 0"),
         "9:17 `max_instances` must be a whole number from 1 to 8000, not 0"
+    );
+    assert_eq!(
+        said("[server]\ncode_cache = \"false\""),
+        "9:14 `code_cache` must be true, false or a path, not the string \"false\" | write `false` without quotes"
+    );
+    assert_eq!(
+        said("[server]\ncode_cache = 1"),
+        "9:14 `code_cache` must be true, false or a path, not the number 1 | write `true`, `false` or a folder in quotes"
     );
     assert_eq!(said("[log]\nlevel = \"inof\""), "9:9 `level`: \"inof\" is no level | did you mean `info`?");
     assert_eq!(
