@@ -63,17 +63,18 @@ pub mod bindings {
 /// Makes a crate the plugin that binds clients by this [`Affinity`](crate::Affinity). Natively it
 /// does nothing, so that the crate can be tested and linked like any other.
 ///
-/// `export_affinity!(Mine, observer)` exports the type's [`Observer`](crate::Observer) as well.
+/// `export_affinity!(Mine, observer)` exports the type's [`Observer`](crate::Observer) as well, `handoff`
+/// in its place its [`Handoff`](crate::Handoff), and `observer, handoff` both.
 ///
 /// A panic of the plugin is a line in the host's log, and then a trap.
 #[macro_export]
 macro_rules! export_affinity {
-    ($affinity:ty $(, $beside:ident)?) => {
+    ($affinity:ty $(, $beside:ident)*) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::affinity::bindings;
             use $crate::slot::Slot;
-            use $crate::{Affinity, Backend, Instance, Moment, Plan, Readiness, Verdict};
+            use $crate::{Affinity, Moment, Verdict};
 
             ::std::thread_local! {
                 static SLOT: Slot<$affinity> = const { Slot::new() };
@@ -82,18 +83,7 @@ macro_rules! export_affinity {
             struct Component;
 
             impl bindings::exports::trimtab::plugin::affinity::Guest for Component {
-                fn configure(settings: String, instance: Instance) -> Result<Plan, String> {
-                    $crate::panic::report();
-                    SLOT.with(|slot| slot.start(<$affinity as Affinity>::configure(&settings, &instance)))
-                }
-
-                fn update(backends: Vec<Backend>) {
-                    SLOT.with(|slot| slot.update(backends, Affinity::update));
-                }
-
-                fn adjust(weights: Vec<u32>, readiness: Vec<Readiness>) {
-                    SLOT.with(|slot| slot.adjust(&weights, &readiness, Affinity::adjust));
-                }
+                $crate::export_table_calls!(SLOT, Affinity, $affinity);
 
                 fn find(moment: Moment) -> Verdict {
                     SLOT.with(|slot| slot.call(|affinity| affinity.find(moment)))
@@ -105,7 +95,7 @@ macro_rules! export_affinity {
             }
 
             bindings::export_bindings!(Component with_types_in bindings);
-            $($crate::export_beside!(SLOT, Component, $beside);)?
+            $($crate::export_beside!(SLOT, Component, $beside);)*
         };
     };
 }

@@ -55,17 +55,18 @@ pub mod bindings {
 /// nothing, so that the crate can be tested and linked like any other.
 ///
 /// `export_balancer!(Mine, observer)` exports the type's [`Observer`](crate::Observer) as well; the
-/// plan says whether it wants outcomes and ticks.
+/// plan says whether it wants outcomes and ticks. `export_balancer!(Mine, handoff)` does so with its
+/// [`Handoff`](crate::Handoff), and `observer, handoff` with both.
 ///
 /// A panic of the plugin is a line in the host's log, and then a trap.
 #[macro_export]
 macro_rules! export_balancer {
-    ($balancer:ty $(, $beside:ident)?) => {
+    ($balancer:ty $(, $beside:ident)*) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::balancer::bindings;
             use $crate::slot::Slot;
-            use $crate::{Backend, Balancer, Instance, Moment, Plan, Readiness, Verdict};
+            use $crate::{Balancer, Moment, Verdict};
 
             ::std::thread_local! {
                 static SLOT: Slot<$balancer> = const { Slot::new() };
@@ -74,18 +75,7 @@ macro_rules! export_balancer {
             struct Component;
 
             impl bindings::exports::trimtab::plugin::balancer::Guest for Component {
-                fn configure(settings: String, instance: Instance) -> Result<Plan, String> {
-                    $crate::panic::report();
-                    SLOT.with(|slot| slot.start(<$balancer as Balancer>::configure(&settings, &instance)))
-                }
-
-                fn update(backends: Vec<Backend>) {
-                    SLOT.with(|slot| slot.update(backends, Balancer::update));
-                }
-
-                fn adjust(weights: Vec<u32>, readiness: Vec<Readiness>) {
-                    SLOT.with(|slot| slot.adjust(&weights, &readiness, Balancer::adjust));
-                }
+                $crate::export_table_calls!(SLOT, Balancer, $balancer);
 
                 fn pick(moment: Moment) -> Verdict {
                     SLOT.with(|slot| slot.call(|balancer| balancer.pick(moment)))
@@ -93,7 +83,7 @@ macro_rules! export_balancer {
             }
 
             bindings::export_bindings!(Component with_types_in bindings);
-            $($crate::export_beside!(SLOT, Component, $beside);)?
+            $($crate::export_beside!(SLOT, Component, $beside);)*
         };
     };
 }

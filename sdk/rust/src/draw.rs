@@ -166,7 +166,8 @@ impl Bits {
     }
 }
 
-/// The finalizer of SplitMix64: every bit of the input changes each bit of the answer with a chance of a half.
+/// The finalizer of SplitMix64: every bit of the input changes each bit of the answer with a chance of a half. Two
+/// multiplications.
 #[inline]
 pub fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,7 +1,8 @@
 //! What a Trimtab plugin written in Rust links.
 //!
-//! A plugin implements a trait ([`Balancer`], [`Affinity`], [`Router`] or [`Shaper`], and [`Observer`]
-//! beside one of the first two) and names the type in an export macro (such as [`export_balancer!`]).
+//! A plugin implements a trait ([`Balancer`], [`Affinity`], [`Router`] or [`Shaper`], [`Observer`] beside
+//! one of the first two, [`Handoff`] beside one of the first three) and names the type in an export macro
+//! (such as [`export_balancer!`]).
 //! What it may know beside its arguments are the facts of [`request`], [`response`], [`load`] and
 //! [`pools`]; what all workers are to know goes to [`table`], what it has to say to [`log`]. Natively the
 //! same code runs against the test kit in `testing`, so a plugin is tested with `cargo test` and no sandbox.
@@ -43,6 +44,8 @@ pub mod balancer;
 pub mod bindings;
 pub mod bounded;
 pub mod draw;
+mod exports;
+pub mod handoff;
 pub mod in_flight;
 pub mod load;
 pub mod log;
@@ -68,6 +71,7 @@ pub mod walk;
 
 pub use affinity::Affinity;
 pub use balancer::Balancer;
+pub use handoff::Handoff;
 pub use observer::Observer;
 pub use router::{Destination, Router};
 pub use shaper::Shaper;

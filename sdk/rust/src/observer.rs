@@ -40,23 +40,3 @@ pub mod bindings {
         default_bindings_module: "trimtab_sdk::observer::bindings",
     });
 }
-
-/// What `export_balancer!` and `export_affinity!` add for the word after the type; `SLOT` and
-/// `Component` are theirs.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! export_beside {
-    ($slot:ident, $component:ident, observer) => {
-        impl $crate::observer::bindings::exports::trimtab::plugin::observer::Guest for $component {
-            fn observe(outcomes: Vec<$crate::Outcome>) {
-                $slot.with(|slot| slot.call(|state| $crate::Observer::observe(state, &outcomes)));
-            }
-
-            fn tick(now_us: u64) {
-                $slot.with(|slot| slot.call(|state| $crate::Observer::tick(state, now_us)));
-            }
-        }
-
-        $crate::observer::bindings::export_bindings!($component with_types_in $crate::observer::bindings);
-    };
-}

@@ -10,6 +10,7 @@
 use xxhash_rust::xxh64::xxh64;
 
 use crate::Backend;
+use crate::draw::mix;
 
 /// The backends as scores see them.
 #[derive(Debug)]
@@ -83,6 +84,7 @@ impl Rendezvous {
     fn best_by_weight(&self, key: u64, mut takes: impl FnMut(u32) -> bool) -> Option<u32> {
         let (mut best, mut lowest) = (None, f64::INFINITY);
         for row in &self.rows {
+            // Mixing makes one of two hashes; a hash for bytes would cost several times that for each backend.
             let u = unit(mix(key ^ row.seed));
             if u * row.scale < lowest {
                 let variate = -(1.0 - u).ln() * row.scale;
@@ -100,15 +102,6 @@ impl Rendezvous {
 fn unit(hash: u64) -> f64 {
     // Through i64, where a conversion is one instruction.
     (hash >> 11) as i64 as f64 / (1u64 << 53) as f64
-}
-
-/// The finalizer of SplitMix64 (Steele, Lea and Flood, 2014): what makes two hashes one, in two multiplications. A hash
-/// for bytes would cost several times that for each backend.
-#[inline]
-fn mix(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]

@@ -48,10 +48,12 @@ pub mod bindings {
 /// Makes a crate the plugin that routes by this [`Router`](crate::Router). Natively it does nothing,
 /// so that the crate can be tested and linked like any other.
 ///
+/// `export_router!(Mine, handoff)` exports the type's [`Handoff`](crate::Handoff) as well.
+///
 /// A panic of the plugin is a line in the host's log, and then a trap.
 #[macro_export]
 macro_rules! export_router {
-    ($router:ty) => {
+    ($router:ty $(, $beside:ident)?) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::router::bindings;
@@ -75,7 +77,8 @@ macro_rules! export_router {
                 }
             }
 
-    bindings::export_bindings!(Component with_types_in bindings);
+            bindings::export_bindings!(Component with_types_in bindings);
+            $($crate::export_beside!(SLOT, Component, $beside);)?
         };
     };
 }

@@ -5,8 +5,8 @@
 
 use crate::{Backend, Instance};
 
-/// Stands before a balancer in a chain and sets the weights that the next element sees. One value
-/// per worker and pool; it runs per change of the table, never per request.
+/// Stands before a balancer in a chain and sets the weights that the next element sees. One value per
+/// pool, whose `worker` is 0; it runs per change of the table, never per request.
 pub trait Shaper: Sized + 'static {
     /// Makes the shaper of its settings, a JSON object (`{}` where there are none).
     ///

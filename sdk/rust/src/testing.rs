@@ -27,6 +27,7 @@ mod clock;
 mod contract;
 #[doc(hidden)]
 pub mod facts;
+mod handoff;
 pub mod hashing;
 mod key;
 mod pool;
@@ -45,11 +46,13 @@ pub use facts::pools::PoolNumbers;
 pub use facts::request::{Request, with_request};
 pub use facts::response::{Response, with_response};
 pub use facts::table::{clear as clear_table, entries as table_entries};
+pub use handoff::assert_hands_over;
 pub use pool::Pool;
 pub use route::Route;
 pub use shaping::Shaping;
 pub use spread::Keys;
 
+use crate::draw::mix;
 use crate::{Backend, Instance, Moment, Outcome, OutcomeKind, Readiness};
 
 /// A table of ready backends of these ids and weights.
@@ -93,11 +96,4 @@ pub fn outcome(backend: u32, kind: OutcomeKind, latency_us: u32) -> Outcome {
         _ => 0,
     };
     Outcome { backend, kind, status, latency_us, attempt: 0, key: None, at_us: now_us() }
-}
-
-/// The finalizer of SplitMix64: uniform bits of a counter.
-fn mix(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }

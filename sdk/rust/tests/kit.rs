@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use trimtab_sdk::testing::{BoundPool, Client, Pool, Request, Response, Route, Shaping, keys, pass, table_entries};
+use trimtab_sdk::testing::{
+    BoundPool, Client, Pool, Request, Response, Route, Shaping, assert_hands_over, keys, pass, table_entries,
+};
 use trimtab_sdk::{
-    Affinity, Backend, Balancer, Destination, Instance, Moment, Observer, Outcome, OutcomeKind, Plan, Readiness,
-    Router, Shaper, Verdict, load, pools, request, response, table,
+    Affinity, Backend, Balancer, Destination, Handoff, Instance, Moment, Observer, Outcome, OutcomeKind, Plan,
+    Readiness, Router, Shaper, Verdict, load, pools, request, response, table,
 };
 
 /// Picks by the key, else the least loaded, and counts outcomes.
@@ -25,7 +27,7 @@ impl Balancer for Keyed {
 
     fn pick(&mut self, moment: Moment) -> Verdict {
         match moment.key {
-            Some(key) => Verdict::Backend((key % self.backends) as u32),
+            Some(key) => key.checked_rem(self.backends).map_or(Verdict::Pass, |index| Verdict::Backend(index as u32)),
             None => (0..self.backends as u32)
                 .min_by_key(|index| load::in_flight(*index))
                 .map_or(Verdict::Pass, Verdict::Backend),
@@ -38,6 +40,31 @@ impl Observer for Keyed {
         self.seen += outcomes.len();
         assert!(outcomes.iter().all(|outcome| outcome.backend == 1 && outcome.status == 503));
     }
+}
+
+impl Handoff for Keyed {
+    fn save(&mut self) -> Vec<u8> {
+        vec![self.seen as u8]
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), String> {
+        let [seen] = state else { return Err("is no number".to_owned()) };
+        self.seen = usize::from(*seen);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_swap_hands_over_worker_by_worker() {
+    let mut pool = Pool::<Keyed>::with_workers(2, "{}", &[("a", 1), ("b", 1)]);
+    let outcome = pool.outcome("b", OutcomeKind::ServerError, 900);
+    pool.observe(1, &[outcome; 3]);
+    pool.hand_over_to(&[("b", 1)]);
+    pool.hand_over();
+    assert_eq!(pool.saved(0), [0]);
+    assert_eq!(pool.saved(1), [3]);
+    assert_eq!(pool.picks(2), "b b");
+    assert_hands_over::<Keyed>("{}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::client::Client;
 use super::pool::set_label;
 use super::workers::{Calls, Workers};
-use super::{Request, Response, backends, clock, key, with_request, with_response};
-use crate::{Affinity, Backend, Moment, Observer, Outcome, OutcomeKind, Plan, Readiness, Verdict};
+use super::{Request, Response, backends, clock, handoff, key, with_request, with_response};
+use crate::{Affinity, Backend, Handoff, Moment, Observer, Outcome, OutcomeKind, Plan, Readiness, Verdict};
 
 /// What the kit puts into the settings as the host would: 32 bytes in base64.
 const SECRET: &str = r#""secret":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=""#;
@@ -222,6 +222,35 @@ impl<A: Affinity + Observer> BoundPool<A> {
     pub fn tick(&mut self) {
         let now_us = clock::now_us();
         self.workers.all().for_each(|worker| worker.call(|affinity| affinity.tick(now_us)));
+    }
+}
+
+impl<A: Affinity + Handoff> BoundPool<A> {
+    /// A swap to a fresh generation of the same plugin: each worker's instance takes up what the one before it saves.
+    ///
+    /// # Panics
+    ///
+    /// When a state is not accepted, or larger than the host hands over.
+    pub fn hand_over(&mut self) {
+        self.workers.hand_over(self.workers.table.clone());
+    }
+
+    /// The same, where the fresh instances have this table.
+    ///
+    /// # Panics
+    ///
+    /// As `hand_over`.
+    pub fn hand_over_to(&mut self, rows: &[(&str, u32)]) {
+        self.workers.hand_over(backends(rows));
+    }
+
+    /// What the instance of this worker saves.
+    ///
+    /// # Panics
+    ///
+    /// When it is larger than the host hands over.
+    pub fn saved(&mut self, worker: usize) -> Vec<u8> {
+        self.workers.of(worker).call(handoff::saved)
     }
 }
 

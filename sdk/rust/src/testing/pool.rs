@@ -1,8 +1,8 @@
 //! A pool that a balancer steers, as the host would drive it.
 
 use super::workers::{Calls, Workers};
-use super::{Load, Request, backends, clock, with_load, with_request};
-use crate::{Backend, Balancer, Observer, Outcome, OutcomeKind, Plan, Readiness, Verdict};
+use super::{Load, Request, backends, clock, handoff, with_load, with_request};
+use crate::{Backend, Balancer, Handoff, Observer, Outcome, OutcomeKind, Plan, Readiness, Verdict};
 
 /// A pool of ready backends and, for each worker, an instance of the balancer. Requests go to the
 /// workers in turn. An answer that the host would not take panics.
@@ -202,6 +202,35 @@ impl<B: Balancer + Observer> Pool<B> {
     pub fn tick(&mut self) {
         let now_us = clock::now_us();
         self.workers.all().for_each(|worker| worker.call(|balancer| balancer.tick(now_us)));
+    }
+}
+
+impl<B: Balancer + Handoff> Pool<B> {
+    /// A swap to a fresh generation of the same plugin: each worker's instance takes up what the one before it saves.
+    ///
+    /// # Panics
+    ///
+    /// When a state is not accepted, or larger than the host hands over.
+    pub fn hand_over(&mut self) {
+        self.workers.hand_over(self.workers.table.clone());
+    }
+
+    /// The same, where the fresh instances have this table.
+    ///
+    /// # Panics
+    ///
+    /// As `hand_over`.
+    pub fn hand_over_to(&mut self, rows: &[(&str, u32)]) {
+        self.workers.hand_over(backends(rows));
+    }
+
+    /// What the instance of this worker saves.
+    ///
+    /// # Panics
+    ///
+    /// When it is larger than the host hands over.
+    pub fn saved(&mut self, worker: usize) -> Vec<u8> {
+        self.workers.of(worker).call(handoff::saved)
     }
 }
 

@@ -1,13 +1,14 @@
 //! A route that a router steers, as the host would drive it.
 
 use super::facts::pools::set_pools;
-use super::{PoolNumbers, Request, clock, facts, instance, key, with_request};
+use super::{PoolNumbers, Request, clock, facts, handoff, instance, key, with_request};
 use crate::slot::Slot;
-use crate::{Destination, Moment, Plan, Router};
+use crate::{Destination, Handoff, Moment, Plan, Router};
 
 /// A route between pools and one instance of its router. An answer that the host would not take panics.
 pub struct Route<R: Router> {
     slot: Slot<R>,
+    settings: String,
     plan: Plan,
     pools: Vec<(String, PoolNumbers)>,
     chances: Box<dyn Iterator<Item = u64>>,
@@ -23,14 +24,17 @@ impl<R: Router> Route<R> {
     /// When the router refuses the settings.
     pub fn new(settings: &str, pools: &[&str]) -> Self {
         facts::reset();
-        let slot = Slot::new();
         let names: Vec<String> = pools.iter().map(|pool| (*pool).to_owned()).collect();
-        let plan = match slot.start(R::configure(settings, &instance(0, 1), &names)) {
-            Ok(plan) => plan,
-            Err(reason) => panic!("`configure` refused {settings}: {reason}"),
-        };
+        let (slot, plan) = start(settings, &names);
         let pools = names.into_iter().map(|name| (name, PoolNumbers { ready: 1, in_flight: 0 })).collect();
-        Self { slot, plan, pools, chances: Box::new(super::keys(2)), request: Request::get("/") }
+        Self {
+            slot,
+            settings: settings.to_owned(),
+            plan,
+            pools,
+            chances: Box::new(super::keys(2)),
+            request: Request::get("/"),
+        }
     }
 
     /// Sets the numbers of a pool.
@@ -90,5 +94,28 @@ impl<R: Router> Route<R> {
             Destination::Pass => {}
         }
         destination
+    }
+}
+
+impl<R: Router + Handoff> Route<R> {
+    /// A swap to a fresh generation of the same router, which takes up what the instance before it saves.
+    ///
+    /// # Panics
+    ///
+    /// When the state is not accepted, or larger than the host hands over.
+    pub fn hand_over(&mut self) {
+        let names: Vec<String> = self.pools.iter().map(|(name, _)| name.clone()).collect();
+        let (slot, plan) = start(&self.settings, &names);
+        let state = self.slot.call(handoff::saved);
+        slot.call(|router| handoff::restore(router, &state));
+        (self.slot, self.plan) = (slot, plan);
+    }
+}
+
+fn start<R: Router>(settings: &str, pools: &[String]) -> (Slot<R>, Plan) {
+    let slot = Slot::new();
+    match slot.start(R::configure(settings, &instance(0, 1), pools)) {
+        Ok(plan) => (slot, plan),
+        Err(reason) => panic!("`configure` refused {settings}: {reason}"),
     }
 }

@@ -1,8 +1,8 @@
 //! The instances of a plugin and the table they share: what is alike for all that drive one.
 
-use super::{backends, clock, facts, instance, moments};
+use super::{backends, clock, facts, handoff, instance, moments};
 use crate::slot::Slot;
-use crate::{Backend, Instance, Moment, Plan, Readiness};
+use crate::{Backend, Handoff, Instance, Moment, Plan, Readiness};
 
 /// One instance per worker. Decisions go to the workers in turn.
 pub(super) struct Workers<T> {
@@ -48,6 +48,21 @@ impl<T> Workers<T> {
         self.slots = self.slots.iter().map(|_| Slot::new()).collect();
         self.configure();
         self.replace(self.table.clone());
+    }
+
+    /// The next generation on every worker, with this table. Each instance takes up what the one before it saves.
+    pub(super) fn hand_over(&mut self, table: Vec<Backend>)
+    where
+        T: Handoff,
+    {
+        let fresh = self.slots.iter().map(|_| Slot::new()).collect();
+        let before = std::mem::replace(&mut self.slots, fresh);
+        self.configure();
+        self.replace(table);
+        for (old, new) in before.iter().zip(&self.slots) {
+            let state = old.call(handoff::saved);
+            new.call(|plugin| handoff::restore(plugin, &state));
+        }
     }
 
     fn configure(&mut self) {
