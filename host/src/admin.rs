@@ -1,13 +1,15 @@
-//! The admin API: what the process is doing, and changes to its backends, over HTTP.
+//! The admin API: what the process is doing, and changes to backends, plugins and the configuration, over HTTP.
 //!
 //! It reads snapshots and counters, and hands changes to control as [`Order`]s; it decides nothing itself.
 
 mod api;
 mod guard;
 mod metrics;
+mod plugins;
 mod report;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
@@ -25,8 +27,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_local;
 
 use crate::config::{Address, Admin};
-use crate::snapshot::Snapshot;
+use crate::plugin::{BuildError, LoadError};
 use crate::snapshot::change::{Change, ChangeError, Changed};
+use crate::snapshot::{Comparison, Slot, Snapshot};
 use guard::Guard;
 
 pub use report::{BackendReport, ListenerReport, PluginReport, PoolReport};
@@ -34,19 +37,104 @@ pub use report::{BackendReport, ListenerReport, PluginReport, PoolReport};
 /// Slow clients of the admin API are cut off.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A change that somebody asks for.
-pub struct Order {
-    /// What is to be changed.
-    pub change: Change,
-    /// Where the answer goes.
-    pub reply: oneshot::Sender<Result<Changed, ChangeError>>,
+/// What somebody asks for, and where the answer goes.
+pub enum Order {
+    /// A change of a backend.
+    Change(Change, oneshot::Sender<Result<Changed, ChangeError>>),
+    /// Another generation of a plugin, of this component.
+    Swap(Arc<str>, Arc<[u8]>, oneshot::Sender<Result<Swapped, SwapError>>),
+    /// The generation of a plugin that decided before.
+    RollBack(Arc<str>, oneshot::Sender<Result<Swapped, SwapError>>),
+    /// The configuration, read again; answered is a summary, or why nothing has changed.
+    Reload(oneshot::Sender<Result<String, String>>),
+}
+
+/// What became of a swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swapped {
+    /// It decides everywhere.
+    Decides {
+        /// Its number.
+        generation: u64,
+        /// From the end of its compilation.
+        placed: Duration,
+    },
+    /// It is compared first.
+    Compared {
+        /// Its number.
+        generation: u64,
+        /// For how long.
+        time: Duration,
+    },
+    /// The generation before decides.
+    Returned {
+        /// Its number.
+        generation: u64,
+    },
+}
+
+/// A plugin was not swapped, and nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SwapError {
+    /// Nobody uses it.
+    #[error("no pool and no route uses the plugin `{0}`")]
+    Unused(Arc<str>),
+    /// Another swap of it goes on.
+    #[error("another swap of the plugin `{0}` goes on")]
+    Busy(Arc<str>),
+    /// There was no other generation.
+    #[error("the plugin `{0}` has no generation to go back to")]
+    NoPrevious(Arc<str>),
+    /// The component cannot be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It cannot be used where the plugin is.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// How it is with a plugin, as control sees it.
+#[derive(Debug, Clone)]
+pub struct PluginStatus {
+    /// What is going on.
+    pub stage: Stage,
+    /// While a generation is compared: where, and how that goes.
+    pub comparisons: Vec<(Slot, Arc<Comparison>)>,
+    /// The generation that a rollback goes to.
+    pub previous: Option<u64>,
+    /// It was sent, and holds until its file changes or the process ends.
+    pub uploaded: bool,
+    /// How the last attempt to replace it went.
+    pub last: Option<String>,
+}
+
+/// What is going on with a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing.
+    Steady,
+    /// The next generation is being compiled, tried or built.
+    Loading,
+    /// The next generation is compared.
+    Shadow {
+        /// Its number.
+        generation: u64,
+        /// When that ends.
+        until: Instant,
+    },
+    /// The generation that decides may have to go.
+    Probation {
+        /// When that ends.
+        until: Instant,
+    },
 }
 
 /// What the admin API tells of.
 #[derive(Clone)]
 pub struct Overview {
-    listeners: Rc<[(Arc<str>, SocketAddr)]>,
+    listeners: Rc<RefCell<Vec<(Arc<str>, SocketAddr)>>>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    plugins: Rc<RefCell<BTreeMap<Arc<str>, PluginStatus>>>,
     started: Instant,
     ready: Rc<Cell<bool>>,
 }
@@ -54,12 +142,32 @@ pub struct Overview {
 impl Overview {
     /// `listeners` are the names and the addresses that were bound; `snapshots` is always the newest.
     pub fn new(listeners: Vec<(Arc<str>, SocketAddr)>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { listeners: listeners.into(), snapshots, started: Instant::now(), ready: Rc::default() }
+        let (listeners, plugins) = (Rc::new(RefCell::new(listeners)), Rc::default());
+        Self { listeners, snapshots, plugins, started: Instant::now(), ready: Rc::default() }
     }
 
     /// Whether `/readyz` says yes.
     pub fn set_ready(&self, ready: bool) {
         self.ready.set(ready);
+    }
+
+    /// Names and addresses of listeners.
+    pub fn listeners(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        self.listeners.borrow().clone()
+    }
+
+    /// Listeners are others now, in the order of the snapshot.
+    pub fn set_listeners(&self, listeners: Vec<(Arc<str>, SocketAddr)>) {
+        self.listeners.replace(listeners);
+    }
+
+    /// How it is with a plugin now; none: it is not used any more.
+    pub fn show_plugin(&self, plugin: &Arc<str>, status: Option<PluginStatus>) {
+        let mut plugins = self.plugins.borrow_mut();
+        match status {
+            Some(status) => drop(plugins.insert(Arc::clone(plugin), status)),
+            None => drop(plugins.remove(plugin)),
+        }
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -72,6 +180,8 @@ struct State {
     overview: Overview,
     orders: mpsc::Sender<Order>,
     guard: Guard,
+    /// Of a component, in bytes.
+    max_component_size: usize,
 }
 
 enum Socket {
@@ -87,6 +197,7 @@ pub async fn bind(
     admin: &Admin,
     overview: Overview,
     orders: mpsc::Sender<Order>,
+    max_component_size: usize,
 ) -> io::Result<impl Future<Output = ()> + 'static> {
     let guard = Guard::new(admin)?;
     let socket = match &admin.listen {
@@ -102,7 +213,7 @@ pub async fn bind(
         Socket::Unix(_) => admin.listen.to_string(),
     };
     tracing::info!(address, "admin API listening");
-    let state = Rc::new(State { overview, orders, guard });
+    let state = Rc::new(State { overview, orders, guard, max_component_size });
     Ok(accept(socket, state))
 }
 

@@ -105,7 +105,7 @@ fn run(path: &Path, config: Config) -> ExitCode {
         complain!("error: {}: {error}", path.display());
         return ExitCode::FAILURE;
     }
-    finish(path, control::run(config))
+    finish(path, control::run(config, path))
 }
 
 fn check(path: &Path) -> ExitCode {

@@ -3,13 +3,15 @@
 //! [`assembly`] builds everything before anything starts, [`control`] runs on the thread that called. No
 //! request is ever handled here.
 
-pub mod assembly;
+mod assembly;
+mod breaker;
 pub mod control;
 mod elements;
 mod faults;
 mod preparation;
 pub mod secret;
 pub mod sockets;
+mod trial;
 
 use std::io;
 use std::net::SocketAddr;

@@ -39,7 +39,7 @@ pub use steering::Steering;
 pub use view::View;
 
 /// Everything that a request is judged by.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// In the order of the configuration; a listener's position is its number.
     pub listeners: Vec<Arc<Listener>>,
@@ -76,6 +76,71 @@ impl Snapshot {
             Used { role: "router", pool, route, element: &crossing.element }
         });
         pools.chain(routers)
+    }
+
+    /// Every place of a plugin.
+    pub fn slots(&self) -> impl Iterator<Item = (Slot, &Arc<Element>)> {
+        let pools = self.pools.iter().flat_map(|pool| {
+            let chain = &pool.chain;
+            let name = || Arc::clone(&pool.name);
+            let affinity = chain.affinity.iter().map(move |element| (Slot::Affinity(name()), element));
+            let balancers = chain.balancers.iter().enumerate();
+            let balancers = balancers.map(move |(number, element)| (Slot::Balancer(name(), number), element));
+            let shapers = chain.shapers.iter().enumerate();
+            let shapers = shapers.map(move |(number, (_, element))| (Slot::Shaper(name(), number), element));
+            affinity.chain(balancers).chain(shapers)
+        });
+        let routers = self.crossings.iter().flatten();
+        pools.chain(routers.map(|crossing| (Slot::Router(Arc::clone(&crossing.name)), &crossing.element)))
+    }
+
+    /// The plugin in this place.
+    pub fn at(&self, slot: &Slot) -> Option<&Arc<Element>> {
+        match slot {
+            Slot::Router(route) => {
+                let mut crossings = self.crossings.iter().flatten();
+                crossings.find(|crossing| crossing.name == *route).map(|crossing| &crossing.element)
+            }
+            slot => self.pools.iter().find(|pool| pool.name == *slot.name())?.chain.at(slot),
+        }
+    }
+
+    /// Chains and crossings that use a plugin, with the elements that `element` answers for each place.
+    pub fn replaced(
+        &self,
+        plugin: &str,
+        element: impl Fn(&Slot, &Arc<Element>) -> Arc<Element>,
+    ) -> (HashMap<Arc<str>, Arc<Chain>>, HashMap<Arc<str>, Arc<Crossing>>) {
+        let uses = |chain: &Chain| chain.elements().any(|(_, element)| element.is_of(plugin));
+        let pools = self.pools.iter().filter(|pool| uses(&pool.chain));
+        let chains = pools.map(|pool| (Arc::clone(&pool.name), Arc::new(pool.chain.replaced(&pool.name, &element))));
+        let crossings = self.crossings.iter().flatten().filter(|crossing| crossing.element.is_of(plugin));
+        let crossings = crossings.map(|crossing| {
+            let name = &crossing.name;
+            let element = element(&Slot::Router(Arc::clone(name)), &crossing.element);
+            (Arc::clone(name), Arc::new(Crossing { element, ..Crossing::clone(crossing) }))
+        });
+        (chains.collect(), crossings.collect())
+    }
+
+    /// The same with these chains and crossings.
+    #[must_use]
+    pub fn with(&self, chains: &HashMap<Arc<str>, Arc<Chain>>, crossings: &HashMap<Arc<str>, Arc<Crossing>>) -> Self {
+        let mut next = self.clone();
+        for pool in &mut next.pools {
+            if let Some(chain) = chains.get(&pool.name) {
+                // Plugins are told nothing new.
+                *pool = Arc::new(Pool { chain: Arc::clone(chain), told: None, ..Pool::clone(pool) });
+            }
+        }
+        if !crossings.is_empty() {
+            let with = |crossing: &Option<Arc<Crossing>>| {
+                let crossing = crossing.as_ref()?;
+                Some(Arc::clone(crossings.get(&crossing.name).unwrap_or(crossing)))
+            };
+            next.crossings = self.crossings.iter().map(with).collect();
+        }
+        next
     }
 }
 

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::oneshot;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::plugin::Activity;
 use crate::decide::Fault;
+use crate::plugin::Activity;
 use crate::proxy::door::Door;
 use crate::proxy::{Clock, Proxy, http};
 use crate::snapshot::{Comparison, Crew, Event, Fresh, Replacement, Seats, Slot, Snapshot, Told, View};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::report::{self, ListenerReport};
-use super::{Order, State, metrics};
+use super::{Order, State, metrics, plugins};
 use crate::config::Address;
 use crate::decide::Readiness;
 use crate::snapshot::change::{Action, Change, ChangeError, Changed};
@@ -20,7 +20,7 @@ use crate::snapshot::change::{Action, Change, ChangeError, Changed};
 /// Largest body of a request, in bytes.
 const MAX_BODY: usize = 64 << 10;
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Answers one request.
 pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Answer {
@@ -39,7 +39,17 @@ pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Answer 
             let pools: Vec<_> = state.overview.snapshot().pools.iter().map(|pool| report::pool(pool)).collect();
             json(StatusCode::OK, &pools)
         }
-        ["plugins"] if get => json(StatusCode::OK, &report::plugins(&state.overview.snapshot())),
+        ["plugins"] if get => {
+            let (snapshot, statuses) = (state.overview.snapshot(), state.overview.plugins.borrow());
+            json(StatusCode::OK, &report::plugins(&snapshot, &statuses))
+        }
+        ["plugins", name] if request.method() == Method::PUT => {
+            plugins::swap(state, decode(name).into(), request).await
+        }
+        ["plugins", name, "rollback"] if request.method() == Method::POST => {
+            plugins::roll_back(state, decode(name).into()).await
+        }
+        ["reload"] if request.method() == Method::POST => plugins::reload(state).await,
         ["pools", pool, "backends", id] => {
             let (pool, id) = (decode(pool).into(), decode(id));
             if id.is_empty() || id.chars().any(char::is_control) {
@@ -49,9 +59,11 @@ pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Answer 
             backend(state, pool, id, request).await
         }
         ["healthz" | "readyz" | "metrics" | "listeners" | "pools" | "plugins"] => not_allowed("GET, HEAD"),
+        ["plugins", _] => not_allowed("PUT"),
+        ["reload"] | ["plugins", _, "rollback"] => not_allowed("POST"),
         _ => refuse(
             StatusCode::NOT_FOUND,
-            "there is nothing here; see /healthz /readyz /metrics /listeners /pools /plugins",
+            "there is nothing here; see /healthz /readyz /metrics /listeners /pools /plugins /reload",
         ),
     }
 }
@@ -60,7 +72,12 @@ fn ready(state: &State) -> Answer {
     if !state.overview.ready.get() {
         return text(StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or draining\n");
     }
-    text(StatusCode::OK, "ready\n")
+    // Whoever fails, the fallback goes on: that is no reason to send us no traffic.
+    let mut answer = String::from("ready\n");
+    for degraded in report::degraded(&state.overview.snapshot()) {
+        answer.push_str(&format!("degraded: {degraded}\n"));
+    }
+    text(StatusCode::OK, &answer)
 }
 
 fn metrics(state: &State) -> Answer {
@@ -73,7 +90,8 @@ fn metrics(state: &State) -> Answer {
 
 fn listeners(state: &State) -> Vec<ListenerReport> {
     let snapshot = state.overview.snapshot();
-    let bound = state.overview.listeners.iter().zip(&snapshot.listeners);
+    let bound = state.overview.listeners();
+    let bound = bound.iter().zip(&snapshot.listeners);
     bound
         .map(|((name, address), listener)| ListenerReport {
             name: name.to_string(),
@@ -146,7 +164,7 @@ async fn backend(state: &State, pool: Arc<str>, id: Arc<str>, request: Request<I
         Err(why) => return refuse(StatusCode::BAD_REQUEST, &why),
     };
     let (reply, done) = oneshot::channel();
-    let order = Order { change: Change { pool, backend: id, action }, reply };
+    let order = Order::Change(Change { pool, backend: id, action }, reply);
     if state.orders.send(order).await.is_err() {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "stopping");
     }
@@ -185,7 +203,7 @@ fn decode(segment: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| segment.to_owned())
 }
 
-fn text(status: StatusCode, text: &str) -> Answer {
+pub(super) fn text(status: StatusCode, text: &str) -> Answer {
     let mut response = Response::new(Full::new(Bytes::from(text.to_owned())));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -194,7 +212,7 @@ fn text(status: StatusCode, text: &str) -> Answer {
     response
 }
 
-fn refuse(status: StatusCode, why: &str) -> Answer {
+pub(super) fn refuse(status: StatusCode, why: &str) -> Answer {
     text(status, &format!("{status}: {why}\n"))
 }
 

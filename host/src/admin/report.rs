@@ -1,12 +1,15 @@
 //! What `/listeners`, `/pools` and `/plugins` answer, as `trimtab status` reads it again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::{PluginStatus, Stage};
 use crate::decide::{FaultKind, OutcomeKind};
 use crate::plugin::Source;
-use crate::snapshot::{Element, Pool, Snapshot};
+use crate::snapshot::{BreakerState, Comparison, Element, Pool, Slot, Snapshot};
 use crate::telemetry::counters::{DECISION_BOUNDS, Decisions, PerWorker};
 
 /// One of `/listeners`.
@@ -81,6 +84,43 @@ pub struct PluginReport {
     pub decision_ns: Option<u64>,
     /// Faults by kind.
     pub faults: BTreeMap<String, u64>,
+    /// `steady`, `loading`, `shadow` or `probation`.
+    pub stage: String,
+    /// Seconds that the shadow or the probation has left.
+    pub left_s: Option<f64>,
+    /// It fails in some place, where it is not asked at present.
+    pub degraded: bool,
+    /// The places where it is not asked by all workers: `pool web: open`.
+    pub breakers: Vec<String>,
+    /// The generation that a rollback goes to.
+    pub previous: Option<u64>,
+    /// It was sent by `PUT`, and holds until its file changes or the process ends.
+    pub uploaded: bool,
+    /// How the last attempt to replace it went.
+    pub last: Option<String>,
+    /// How the generation that is compared does, place by place.
+    pub shadow: Vec<ShadowReport>,
+}
+
+/// The next generation of a plugin beside the one that decides, in one place.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ShadowReport {
+    /// Its number.
+    pub generation: u64,
+    /// `pool web`, `route api`.
+    pub place: String,
+    /// Decisions that both made.
+    pub decisions: u64,
+    /// Of these, with the same answer.
+    pub agreed: u64,
+    /// Mean time of a decision in nanoseconds: of the one that decides.
+    pub deciding_ns: Option<u64>,
+    /// The same, of the next generation.
+    pub shadow_ns: Option<u64>,
+    /// How far apart both spread their answers: the total variation distance, 0 (alike) to 1.
+    pub distance: f64,
+    /// By backend or pool: how often the one that decides answered it, and how often the next.
+    pub answered: BTreeMap<String, [u64; 2]>,
 }
 
 pub(super) fn pool(pool: &Pool) -> PoolReport {
@@ -99,7 +139,7 @@ pub(super) fn pool(pool: &Pool) -> PoolReport {
             latency_us: backend.load.latency_us(),
         }
     });
-    let name = |element: &Element| element.definition.name().to_string();
+    let name = |element: &Arc<Element>| element.definition.name().to_string();
     PoolReport {
         name: pool.name.to_string(),
         balancer: pool.chain.written().map(name).collect::<Vec<_>>().join(", "),
@@ -108,8 +148,17 @@ pub(super) fn pool(pool: &Pool) -> PoolReport {
     }
 }
 
+/// Places where a plugin is not asked by all workers, in words.
+pub(super) fn degraded(snapshot: &Snapshot) -> Vec<String> {
+    let open = snapshot.slots().filter(|(_, element)| element.health.state() != BreakerState::Closed);
+    open.map(|(slot, element)| {
+        format!("plugin `{}` in {slot}: breaker {}", element.definition.name(), element.health.state().as_str())
+    })
+    .collect()
+}
+
 /// Every plugin in use, with the sums over its pools and routes.
-pub(super) fn plugins(snapshot: &Snapshot) -> Vec<PluginReport> {
+pub(super) fn plugins(snapshot: &Snapshot, statuses: &BTreeMap<Arc<str>, PluginStatus>) -> Vec<PluginReport> {
     let mut reports: BTreeMap<&str, (PluginReport, u64)> = BTreeMap::new();
     for used in snapshot.uses() {
         let (definition, counts) = (&used.element.definition, &used.element.decisions);
@@ -128,9 +177,52 @@ pub(super) fn plugins(snapshot: &Snapshot) -> Vec<PluginReport> {
     }
     let finish = |(mut report, total_ns): (PluginReport, u64)| {
         report.decision_ns = total_ns.checked_div(report.decisions);
+        let open = snapshot
+            .slots()
+            .filter(|(_, element)| element.is_of(&report.name) && element.health.state() != BreakerState::Closed);
+        let open = open.map(|(slot, element)| format!("{slot}: {}", element.health.state().as_str()));
+        report.breakers = open.collect();
+        report.degraded = !report.breakers.is_empty();
+        if let Some(status) = statuses.get(&*report.name) {
+            describe(&mut report, status);
+        }
         report
     };
     reports.into_values().map(finish).collect()
+}
+
+fn describe(report: &mut PluginReport, status: &PluginStatus) {
+    let (stage, left) = match status.stage {
+        Stage::Steady => ("steady", None),
+        Stage::Loading => ("loading", None),
+        Stage::Shadow { until, .. } => ("shadow", Some(until)),
+        Stage::Probation { until } => ("probation", Some(until)),
+    };
+    report.stage = stage.to_owned();
+    report.left_s = left.map(|until| until.saturating_duration_since(Instant::now()).as_secs_f64());
+    report.previous = status.previous;
+    report.uploaded = status.uploaded;
+    report.last.clone_from(&status.last);
+    if let Stage::Shadow { generation, .. } = status.stage {
+        report.shadow =
+            status.comparisons.iter().map(|(slot, comparison)| shadow(generation, slot, comparison)).collect();
+    }
+}
+
+fn shadow(generation: u64, slot: &Slot, comparison: &Comparison) -> ShadowReport {
+    let agreed = comparison.sum(|cell| cell.agreed.get());
+    let decisions = agreed + comparison.sum(|cell| cell.differed.get());
+    let mean = |sum: u64| sum.checked_div(decisions);
+    ShadowReport {
+        generation,
+        place: slot.to_string(),
+        decisions,
+        agreed,
+        deciding_ns: mean(comparison.sum(|cell| cell.deciding.sum_ns())),
+        shadow_ns: mean(comparison.sum(|cell| cell.shadow.sum_ns())),
+        distance: comparison.distance(),
+        answered: comparison.answered().map(|(name, counts)| (name.to_string(), counts)).collect(),
+    }
 }
 
 /// Decisions, faults included.
@@ -156,5 +248,13 @@ fn empty(definition: &crate::plugin::Definition) -> PluginReport {
         decisions: 0,
         decision_ns: None,
         faults: BTreeMap::new(),
+        stage: "steady".to_owned(),
+        left_s: None,
+        degraded: false,
+        breakers: Vec::new(),
+        previous: None,
+        uploaded: false,
+        last: None,
+        shadow: Vec::new(),
     }
 }

@@ -119,6 +119,9 @@ pub enum BuildReason {
     /// It did so when it was given its first table.
     #[error("failed in its first `update`: {0}")]
     Update(Fault),
+    /// It did something wrong when it was tried, in this function.
+    #[error("failed at its trial, in `{0}`: {1}")]
+    Trial(&'static str, Fault),
     /// As many instances exist as may.
     #[error("no room for another instance: {0}; `[server] max_instances` makes more")]
     Full(String),

@@ -145,6 +145,23 @@ impl Registry {
         shaped.await.ok()
     }
 
+    /// SHA-256 of a component as it is now; none: it cannot be read.
+    pub async fn digest(&self, plugin: Arc<str>, source: Source) -> Option<[u8; 32]> {
+        let max = self.core.options.max_component_size;
+        self.work(move || source.read(&plugin, max).ok().map(|bytes| component::digest(&bytes))).await?
+    }
+
+    /// Has something done on a builder thread, which may run guest code. None: the builder gave no answer.
+    pub async fn work<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let core = Arc::clone(&self.core);
+        let done = self.builders.run(move || {
+            // Ticks must go on while this runs, even if the registry is dropped meanwhile.
+            let _core = core;
+            job()
+        });
+        done.await.ok()
+    }
+
     /// For a thread that will call instances; see [`Activity`].
     pub fn activity(&self) -> Activity {
         self.core.ticker.activity()

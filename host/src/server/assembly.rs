@@ -1,7 +1,12 @@
-//! From a configuration to a first snapshot and the instances of every worker: all or nothing.
+//! From a configuration to a snapshot and the instances that it needs: all or nothing.
+//!
+//! With a snapshot to begin from, what the configuration leaves as it is stays what it is: backends and their numbers,
+//! elements and their tables, counters, and the instances of whoever is used as before.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use futures_util::future::join_all;
 
 use super::StartError;
 use super::elements::Elements;
@@ -12,108 +17,166 @@ use crate::decide::{PoolLoad, Readiness};
 use crate::plugin::{Definition, Registry, Source};
 use crate::pool::Backend;
 use crate::route;
-use crate::snapshot::{Crew, Crossing, Listener, Policy, Pool, PoolMember, Snapshot, pool::labels};
+use crate::snapshot::{
+    Chain, Crew, Crossing, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told, pool::labels,
+};
 use crate::telemetry::counters::PerWorker;
 
-/// What control and the workers start with.
+/// What control and the workers start with, or go on with.
 pub struct Assembly {
-    /// The first snapshot.
+    /// The snapshot.
     pub snapshot: Arc<Snapshot>,
-    /// For each worker, its instances.
+    /// For each worker, the instances that it does not have yet.
     pub crews: Vec<Crew>,
-    /// What each pool starts with.
+    /// What each pool starts with, but for those that are as they were.
     pub starts: BTreeMap<Arc<str>, Start>,
 }
 
-/// Loads the plugins, configures an instance for every place where one is needed, and builds the snapshot.
+/// Plugins by name.
+pub type Definitions = BTreeMap<Arc<str>, Arc<Definition>>;
+
+/// What is running, and is to be changed.
+pub struct Before<'a> {
+    /// What it was made from.
+    pub config: &'a Config,
+    /// As it is now.
+    pub snapshot: &'a Snapshot,
+    /// What plugins of each pool were told, and how that went.
+    pub told: BTreeMap<Arc<str>, (Arc<Told>, Experience)>,
+}
+
+/// What assembling works with.
+pub struct Means<'a> {
+    /// Builds instances.
+    pub registry: &'a Registry,
+    /// Derives secrets.
+    pub secret: &'a Secret,
+    /// Number of workers.
+    pub workers: usize,
+    /// The plugins.
+    pub definitions: &'a Definitions,
+}
+
+/// Configures an instance for every place where one is needed, and builds the snapshot.
 ///
 /// # Errors
 /// Everything that is wrong with the plugins.
 pub async fn assemble(
     config: &Config,
-    registry: &Registry,
-    secret: &Secret,
-    workers: usize,
+    means: &Means<'_>,
+    before: Option<&Before<'_>>,
 ) -> Result<Assembly, Vec<StartError>> {
-    let definitions = load(config, registry).await?;
-    let mut elements = Elements::new(config, &definitions, secret, workers);
+    let snapshot = before.map(|before| before.snapshot);
+    let mut elements = Elements::new(config, means.definitions, means.secret, means.workers, snapshot);
     let mut errors = Vec::new();
     let mut pools = Vec::new();
     for (name, pool) in &config.pools {
         match elements.chain(name, pool) {
-            Ok(chain) => pools.push(build_pool(name, pool, chain, workers)),
+            Ok(chain) => pools.push(build_pool(name, pool, chain, means.workers, before)),
             Err(error) => errors.push(error),
         }
     }
-    let number = |name: &str| pools.iter().position(|pool| *pool.name == *name);
-    let crossings: Vec<_> = config.routes.iter().map(|route| crossing(route, &mut elements, &pools, workers)).collect();
+    let number = |name: &str| pools.iter().position(|(pool, _)| *pool.name == *name);
+    let crossing = |route| crossing(route, &mut elements, &pools, means.workers, snapshot);
+    let crossings: Vec<_> = config.routes.iter().map(crossing).collect();
     let listener = |name: &str| config.listeners.iter().position(|listener| *listener.name == *name);
-    let listeners: Vec<_> = config
-        .listeners
-        .iter()
-        .map(|listener| Arc::new(build_listener(listener, number, pools.len(), workers)))
-        .collect();
+    let names: Vec<_> = pools.iter().map(|(pool, _)| Arc::clone(&pool.name)).collect();
+    let build = |listener: &config::Listener| {
+        let known = before.and_then(|before| before.listener(listener));
+        Arc::new(build_listener(listener, number, &names, means.workers, known.zip(snapshot)))
+    };
+    let listeners: Vec<_> = config.listeners.iter().map(build).collect();
     let routes = Arc::new(route::Table::new(&config.routes, listener, number));
     if !errors.is_empty() {
         return Err(errors);
     }
-    let mut crews: Vec<Crew> = (0..workers).map(|_| Crew::default()).collect();
+    let mut crews: Vec<Crew> = (0..means.workers).map(|_| Crew::default()).collect();
     let mut starts = BTreeMap::new();
-    for pool in &mut pools {
-        match seat_pool(pool, &mut crews, registry).await {
+    for (pool, _) in pools.iter_mut().filter(|(_, is_new)| *is_new) {
+        match seat_pool(Arc::make_mut(pool), &mut crews, means, before).await {
             Ok(start) => drop(starts.insert(Arc::clone(&pool.name), start)),
             Err(error) => errors.push(error),
         }
     }
-    for crossing in &crossings {
-        if let Err(error) = seat_router(crossing.as_deref(), &mut crews, registry).await {
+    for crossing in crossings.iter().flatten() {
+        if let Err(error) = seat_router(crossing, &mut crews, means, snapshot).await {
             errors.push(error);
         }
     }
     if !errors.is_empty() {
+        means.registry.dispose(crews);
         return Err(errors);
     }
-    let pools = pools.into_iter().map(Arc::new).collect();
+    let pools = pools.into_iter().map(|(pool, _)| pool).collect();
     let hash_seed = config.server.hash_seed;
     let snapshot = Arc::new(Snapshot { listeners, routes, crossings: crossings.into(), pools, hash_seed });
     Ok(Assembly { snapshot, crews, starts })
 }
 
-/// Every plugin that is used, once.
-async fn load(config: &Config, registry: &Registry) -> Result<BTreeMap<Arc<str>, Arc<Definition>>, Vec<StartError>> {
-    let mut definitions = BTreeMap::new();
-    let mut errors = Vec::new();
+/// The names of all plugins that are used.
+pub fn used(config: &Config) -> impl Iterator<Item = &Arc<str>> {
     let pools = config.pools.values().flat_map(|pool| pool.affinity.iter().chain(&pool.balancer));
     let routers = config.routes.iter().filter_map(|route| route.router.as_ref().map(|router| &router.used));
-    for name in pools.chain(routers).map(|used| &used.plugin) {
-        if definitions.contains_key(name) {
-            continue;
-        }
-        let plugin = config.plugins.get(name);
-        let source = match plugin.and_then(|plugin| plugin.component.clone()) {
-            Some(path) => Source::File(path),
-            None => Source::BuiltIn,
-        };
-        let limits = plugin.map(|plugin| plugin.limits).unwrap_or_default();
-        match registry.load(Arc::clone(name), source, limits).await {
-            Ok(definition) => drop(definitions.insert(Arc::clone(name), definition)),
+    let names: std::collections::BTreeSet<_> = pools.chain(routers).map(|used| &used.plugin).collect();
+    names.into_iter()
+}
+
+/// Where the configuration has a plugin from.
+pub fn source(config: &Config, plugin: &str) -> Source {
+    match config.plugins.get(plugin).and_then(|plugin| plugin.component.clone()) {
+        Some(path) => Source::File(path),
+        None => Source::BuiltIn,
+    }
+}
+
+/// Loads every plugin that is used and not among the `known`, once.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub async fn load(config: &Config, registry: &Registry, known: Definitions) -> Result<Definitions, Vec<StartError>> {
+    let mut definitions = known;
+    let mut errors = Vec::new();
+    let missing: Vec<_> = used(config).filter(|name| !definitions.contains_key(*name)).collect();
+    let loads = missing.into_iter().map(|name| {
+        let limits = config.plugins.get(name).map(|plugin| plugin.limits).unwrap_or_default();
+        registry.load(Arc::clone(name), source(config, name), limits)
+    });
+    for loaded in join_all(loads).await {
+        match loaded {
+            Ok(definition) => drop(definitions.insert(Arc::clone(definition.name()), definition)),
             Err(error) => errors.push(error.into()),
         }
     }
     if errors.is_empty() { Ok(definitions) } else { Err(errors) }
 }
 
-/// Has a pool weighed and all its instances built.
-async fn seat_pool(pool: &mut Pool, crews: &mut [Crew], registry: &Registry) -> Result<Start, StartError> {
+/// Has a pool weighed and the instances built that it does not have.
+async fn seat_pool(
+    pool: &mut Pool,
+    crews: &mut [Crew],
+    means: &Means<'_>,
+    before: Option<&Before<'_>>,
+) -> Result<Start, StartError> {
     let mut shapers = Shapers::new(&pool.chain);
-    let workers = crews.len();
+    let (registry, workers) = (means.registry, means.workers);
     let (told, problems) = preparation::shape(registry, pool, &mut shapers, workers).await;
     if let Some(problem) = problems.into_iter().next() {
-        return Err(problem.into_start_error(pool));
+        return Err(problem.into_build_error(pool).into());
     }
     let told = Arc::new(told);
-    let seats = preparation::crews(registry, pool, &told, workers).await?;
-    let experience = Experience::of_all(&seats, told.rows.len());
+    let known = before.and_then(|before| before.told.get(&pool.name));
+    let chain = before.and_then(|before| before.pool(&pool.name)).map(|pool| &pool.chain);
+    // Where telling would hold up requests, all are built anew.
+    let all = known.is_none_or(|(known, experience)| experience.apart(&told, known));
+    let needed = |element: &Arc<Element>| {
+        let kept = |chain: &Arc<Chain>| chain.elements().any(|(_, known)| Arc::ptr_eq(known, element));
+        all || !chain.is_some_and(kept)
+    };
+    let seats = preparation::crews(registry, pool, &told, workers, needed).await?;
+    let experience = match known {
+        Some((_, experience)) if !all => *experience,
+        _ => Experience::of_all(&seats, told.rows.len()),
+    };
     for (crew, seats) in crews.iter_mut().zip(seats) {
         crew.pools.insert(Arc::clone(&pool.name), seats);
     }
@@ -122,78 +185,158 @@ async fn seat_pool(pool: &mut Pool, crews: &mut [Crew], registry: &Registry) -> 
     Ok(Start { shapers, told, experience })
 }
 
-async fn seat_router(crossing: Option<&Crossing>, crews: &mut [Crew], registry: &Registry) -> Result<(), StartError> {
-    let workers = crews.len();
-    for (worker, crew) in crews.iter_mut().enumerate() {
-        let instance = match crossing {
-            Some(crossing) => Some(Box::new(registry.build(crossing.seat(worker, workers)).await?)),
-            None => None,
-        };
-        crew.routers.push(instance);
+async fn seat_router(
+    crossing: &Crossing,
+    crews: &mut [Crew],
+    means: &Means<'_>,
+    before: Option<&Snapshot>,
+) -> Result<(), StartError> {
+    let mut known = before.into_iter().flat_map(|before| before.crossings.iter().flatten());
+    if known.any(|known| Arc::ptr_eq(&known.element, &crossing.element)) {
+        return Ok(());
+    }
+    let instances = preparation::routers(means.registry, crossing, means.workers).await?;
+    for (crew, instance) in crews.iter_mut().zip(instances) {
+        crew.routers.insert(Arc::clone(&crossing.name), instance);
     }
     Ok(())
 }
 
-fn build_pool(name: &Arc<str>, pool: &config::Pool, chain: crate::snapshot::Chain, workers: usize) -> Pool {
-    let members: Vec<_> = pool
-        .backends
-        .iter()
-        .map(|backend| {
-            let text = backend.address.to_string().into();
-            PoolMember {
-                backend: Arc::new(Backend::new(Arc::clone(&backend.id), text, backend.address.clone(), workers)),
-                weight: backend.weight,
-                state: if backend.draining { Readiness::Draining } else { Readiness::Ready },
-                backup: backend.backup,
-                labels: labels(&backend.labels),
-            }
-        })
-        .collect();
-    Pool {
-        name: Arc::clone(name),
-        rows: Pool::rows(&members),
-        members,
-        membership: 1,
-        adjustment: 1,
-        told: None,
-        chain: Arc::new(chain),
-        load: Arc::new(PoolLoad::new(workers)),
-        verdicts: Arc::new(PerWorker::new(workers)),
-        policy: Policy {
-            connect_timeout: pool.connect_timeout,
-            response_timeout: pool.response_timeout,
-            idle_timeout: pool.idle_timeout,
-            max_idle: pool.max_idle,
-            retries: pool.retries,
-        },
+impl Before<'_> {
+    fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
+        self.snapshot.pools.iter().find(|pool| *pool.name == *name)
+    }
+
+    /// The listener that goes on as this one: of the same name, or else on the same address.
+    fn listener(&self, listener: &config::Listener) -> Option<&Arc<Listener>> {
+        let known = self.config.listeners.iter().position(|known| continues(known, listener))?;
+        self.snapshot.listeners.get(known)
+    }
+}
+
+/// Whether `next` is to have the sockets of `before`.
+pub fn continues(before: &config::Listener, next: &config::Listener) -> bool {
+    before.address == next.address && (before.name == next.name || before.address.port() != 0)
+}
+
+/// The pool, and whether it is another one than before.
+fn build_pool(
+    name: &Arc<str>,
+    pool: &config::Pool,
+    chain: Chain,
+    workers: usize,
+    before: Option<&Before<'_>>,
+) -> (Arc<Pool>, bool) {
+    let known = before.and_then(|before| before.pool(name));
+    let unchanged =
+        before.and_then(|before| before.config.pools.get(name)).is_some_and(|before| before.backends == pool.backends);
+    let members = match known {
+        // What was changed at run time holds until the file says something else.
+        Some(known) if unchanged => known.members.clone(),
+        _ => pool.backends.iter().map(|backend| member(backend, workers, known)).collect(),
+    };
+    let policy = Policy {
+        connect_timeout: pool.connect_timeout,
+        response_timeout: pool.response_timeout,
+        idle_timeout: pool.idle_timeout,
+        max_idle: pool.max_idle,
+        retries: pool.retries,
+    };
+    let Some(known) = known else {
+        let pool = Pool {
+            name: Arc::clone(name),
+            rows: Pool::rows(&members),
+            members,
+            membership: 1,
+            adjustment: 1,
+            told: None,
+            chain: Arc::new(chain),
+            load: Arc::new(PoolLoad::new(workers)),
+            verdicts: Arc::new(PerWorker::new(workers)),
+            policy,
+        };
+        return (Arc::new(pool), true);
+    };
+    let chain = if known.chain.is_same(&chain) { Arc::clone(&known.chain) } else { Arc::new(chain) };
+    if unchanged && known.policy == policy && Arc::ptr_eq(&known.chain, &chain) {
+        return (Arc::clone(known), false);
+    }
+    let (rows, grown) = if unchanged { (Arc::clone(&known.rows), 0) } else { (Pool::rows(&members), 1) };
+    let (membership, adjustment) = (known.membership + grown, known.adjustment + 1);
+    let load = Arc::clone(&known.load);
+    let verdicts = Arc::clone(&known.verdicts);
+    let name = Arc::clone(name);
+    (Arc::new(Pool { name, rows, members, membership, adjustment, told: None, chain, load, verdicts, policy }), true)
+}
+
+fn member(backend: &config::Backend, workers: usize, before: Option<&Arc<Pool>>) -> PoolMember {
+    let known = before.into_iter().flat_map(|pool| &pool.members).map(|member| &member.backend);
+    let mut same = known.filter(|known| known.id == backend.id && known.address == backend.address);
+    let made = || {
+        let text = backend.address.to_string().into();
+        Arc::new(Backend::new(Arc::clone(&backend.id), text, backend.address.clone(), workers))
+    };
+    PoolMember {
+        backend: same.next().map_or_else(made, Arc::clone),
+        weight: backend.weight,
+        state: if backend.draining { Readiness::Draining } else { Readiness::Ready },
+        backup: backend.backup,
+        labels: labels(&backend.labels),
     }
 }
 
 fn crossing(
     route: &config::Route,
     elements: &mut Elements<'_>,
-    pools: &[Pool],
+    pools: &[(Arc<Pool>, bool)],
     workers: usize,
+    before: Option<&Snapshot>,
 ) -> Option<Arc<Crossing>> {
     let router = route.router.as_ref()?;
-    let position = |name: &Arc<str>| pools.iter().position(|pool| pool.name == *name);
+    let position = |name: &Arc<str>| pools.iter().position(|(pool, _)| pool.name == *name);
     let positions: Vec<_> = router.pools.iter().filter_map(position).collect();
-    let numbers = positions.iter().map(|position| &pools[*position]);
-    Some(Arc::new(Crossing {
-        name: Arc::clone(&route.name),
-        element: elements.router(&route.name, &router.used)?,
-        numbers: numbers.map(|pool| (Arc::clone(&pool.name), Arc::clone(&pool.load))).collect(),
-        pools: positions,
-        verdicts: Arc::new(PerWorker::new(workers)),
-    }))
+    let numbers = positions.iter().map(|position| &pools[*position].0);
+    let numbers: Arc<[_]> = numbers.map(|pool| (Arc::clone(&pool.name), Arc::clone(&pool.load))).collect();
+    let mut element = elements.router(&route.name, &router.used)?;
+    let mut known = before.into_iter().flat_map(|before| before.crossings.iter().flatten());
+    let known = known.find(|known| known.name == route.name);
+    let is_of_same_pools = known.is_some_and(|known| {
+        let pairs = || known.numbers.iter().zip(&*numbers);
+        known.numbers.len() == numbers.len() && pairs().all(|(a, b)| a.0 == b.0 && Arc::ptr_eq(&a.1, &b.1))
+    });
+    if let Some(known) = known
+        && Arc::ptr_eq(&known.element, &element)
+    {
+        if is_of_same_pools && known.pools == positions {
+            return Some(Arc::clone(known));
+        }
+        if !is_of_same_pools {
+            // An instance is told its pools once.
+            element = element.with(&element.definition);
+        }
+    }
+    let verdicts = known.map_or_else(|| Arc::new(PerWorker::new(workers)), |known| Arc::clone(&known.verdicts));
+    Some(Arc::new(Crossing { name: Arc::clone(&route.name), element, numbers, pools: positions, verdicts }))
 }
 
 fn build_listener(
     listener: &config::Listener,
     number: impl Fn(&str) -> Option<usize>,
-    pools: usize,
+    pools: &[Arc<str>],
     workers: usize,
+    before: Option<(&Arc<Listener>, &Snapshot)>,
 ) -> Listener {
+    // For each pool, and then for none.
+    let traffic = pools.iter().map(Some).chain([None]).map(|name| {
+        let known = before.and_then(|(known, snapshot)| {
+            let last = snapshot.pools.len();
+            let position = |name: &Arc<str>| snapshot.pools.iter().position(|pool| pool.name == *name);
+            known.traffic.get(name.map_or(Some(last), position)?)
+        });
+        known.map_or_else(|| Arc::new(PerWorker::new(workers)), Arc::clone)
+    });
+    let traffic = traffic.collect();
+    let connections = before.map(|(known, _)| Arc::clone(&known.connections));
     Listener {
         name: Arc::clone(&listener.name),
         pool: listener.pool.as_deref().and_then(number),
@@ -201,7 +344,7 @@ fn build_listener(
         trusted_proxies: listener.trusted_proxies.clone(),
         forwarded: listener.forwarded,
         limits: listener.limits.clone(),
-        traffic: (0..=pools).map(|_| Arc::new(PerWorker::new(workers))).collect(),
-        connections: Arc::new(PerWorker::new(workers)),
+        traffic,
+        connections: connections.unwrap_or_else(|| Arc::new(PerWorker::new(workers))),
     }
 }

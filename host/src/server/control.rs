@@ -2,11 +2,17 @@
 //!
 //! It never runs guest code and never blocks: plugins are compiled and built on builder threads.
 
+mod plugins;
+mod reload;
 mod repair;
+mod shadowing;
 mod superseded;
+mod swap;
 mod tables;
+mod turn;
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,18 +23,22 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_chan
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
+use self::plugins::{Plugins, Policy, Record};
+use self::repair::{Rebuilt, Repairs};
 use self::superseded::Superseded;
 use self::tables::{PoolTable, Prepared};
+use self::turn::{Then, Turn};
 use super::StartError;
-use super::assembly::{Assembly, assemble};
+use super::assembly::{self, Assembly, Definitions, Means, assemble};
 use super::faults::Faults;
 use super::secret::Secret;
 use super::sockets::listen;
 use crate::admin::{self, Order, Overview};
 use crate::config::Config;
-use crate::plugin::{BuildError, Registry, RegistryOptions};
+use crate::decide::Fault;
+use crate::plugin::{BuildError, Definition, LoadError, Registry, RegistryOptions, Source};
 use crate::proxy::Clock;
-use crate::snapshot::{Event, Replacement, Slot, Snapshot};
+use crate::snapshot::{Event, Slot, Snapshot};
 use crate::telemetry::access::Writer;
 use crate::worker::{Command, Launch, Worker};
 
@@ -40,23 +50,29 @@ pub fn check(config: &Config) -> Result<(), Vec<StartError>> {
     local(async {
         let registry = registry(config, 1)?;
         let secret = Secret::of(config).map_err(|error| vec![error])?;
-        assemble(config, &registry, &secret, 1).await.map(drop)
+        let definitions = assembly::load(config, &registry, Definitions::new()).await?;
+        let means = Means { registry: &registry, secret: &secret, workers: 1, definitions: &definitions };
+        assemble(config, &means, None).await.map(drop)
     })
 }
 
-/// Runs until it is told to stop (SIGTERM, SIGINT), and drains.
+/// Runs until it is told to stop (SIGTERM, SIGINT), and drains. `path` is where the configuration was read, and is read
+/// again.
 ///
 /// # Errors
 /// Everything that keeps it from starting; nothing has been started then.
-pub fn run(config: Config) -> Result<(), Vec<StartError>> {
+pub fn run(config: Config, path: &Path) -> Result<(), Vec<StartError>> {
     local(async {
         let workers = config.server.workers;
         let registry = Rc::new(registry(&config, workers)?);
         let secret = Secret::of(&config).map_err(|error| vec![error])?;
-        let assembly = assemble(&config, &registry, &secret, workers).await?;
+        let definitions = assembly::load(&config, &registry, Definitions::new()).await?;
+        let means = Means { registry: &registry, secret: &secret, workers, definitions: &definitions };
+        let assembly = assemble(&config, &means, None).await?;
         // Before anybody can be served: from then on the process ends by draining.
         let mut signals = Signals::new().map_err(|error| vec![error.into()])?;
-        let mut control = Control::start(&config, registry, assembly).await.map_err(|error| vec![error])?;
+        let start = Start { config: Arc::new(config), path: path.to_owned(), registry, secret, definitions, assembly };
+        let mut control = Control::start(start).await.map_err(|error| vec![error])?;
         control.serve(&mut signals).await;
         Ok(())
     })
@@ -84,33 +100,74 @@ fn instances(config: &Config, workers: usize) -> u32 {
     u32::try_from(3 * workers * (pools + routers)).unwrap_or(MOST).clamp(FEWEST, MOST)
 }
 
+/// What control starts with.
+struct Start {
+    config: Arc<Config>,
+    path: PathBuf,
+    registry: Rc<Registry>,
+    secret: Secret,
+    definitions: Definitions,
+    assembly: Assembly,
+}
+
 struct Control {
     registry: Rc<Registry>,
+    config: Arc<Config>,
+    /// Where the configuration is read again.
+    path: PathBuf,
+    secret: Rc<Secret>,
     snapshot: Arc<Snapshot>,
     published: watch::Sender<Arc<Snapshot>>,
     workers: Vec<Worker>,
     events: UnboundedReceiver<Event>,
     orders: mpsc::Receiver<Order>,
+    /// Changes of backends wait while a reload is put in place.
+    holding: bool,
     access_log: Option<Writer>,
     drain_timeout: Duration,
     overview: Overview,
     faults: Faults,
+    repairs: Repairs,
+    plugins: Plugins,
+    turn: Turn,
+    /// The configuration is being read, or put in place.
+    reloading: bool,
+    /// Who asked for it meanwhile.
+    reload_again: Vec<reload::Reply>,
     tables: HashMap<Arc<str>, PoolTable>,
     superseded: Superseded,
     /// What was done elsewhere, and is to be gone on with here.
     done: (UnboundedSender<Done>, UnboundedReceiver<Done>),
 }
 
-/// What was done elsewhere.
+/// What was done elsewhere, or is due.
 enum Done {
     /// A broken instance was built again, or not.
-    Rebuilt { worker: usize, slot: Slot, built: Result<Replacement, BuildError> },
+    Rebuilt(Rebuilt),
+    /// One worker may try a plugin again.
+    Try(Slot, u64),
+    /// It has tried for a while.
+    Tried(Slot, u64),
     /// A table is ready to be told.
     Prepared(Box<Prepared>),
     /// It is time to prepare this pool's table once more.
     PrepareAgain(Arc<str>),
     /// The workers should be done with what was superseded.
     Sweep,
+    /// Another generation of a plugin was loaded, or not.
+    Loaded { plugin: Arc<str>, loaded: Result<Arc<Definition>, LoadError>, reply: swap::Reply },
+    /// Its instances were built, or not.
+    Built(Box<(swap::Swap, Result<swap::Built, BuildError>)>),
+    /// A generation on probation is to be looked at.
+    Look(Arc<str>, u64),
+    /// A generation was compared for long enough.
+    Compared(Arc<str>, u64),
+    /// All workers serve another snapshot; some may have refused a generation.
+    ChangedOver(Vec<Fault>, Then),
+    /// A configuration was read, or not.
+    Read(Box<reload::Read>),
+    /// It was built, or not.
+    Assembled(Box<reload::Built>),
 }
 
 /// What may make control act.
@@ -118,24 +175,26 @@ enum Wake {
     Event(Event),
     Order(Order),
     Done(Done),
+    Reload,
     Reopen,
     Stop(&'static str),
 }
 
 impl Control {
-    async fn start(config: &Config, registry: Rc<Registry>, assembly: Assembly) -> Result<Self, StartError> {
+    async fn start(start: Start) -> Result<Self, StartError> {
+        let Start { config, path, registry, secret, definitions, assembly } = start;
         let Assembly { snapshot, crews, starts } = assembly;
         let tables = starts.into_iter().map(|(pool, start)| (pool, PoolTable::new(start))).collect();
         let count = config.server.workers;
         let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
-        for (number, listener) in config.listeners.iter().enumerate() {
+        for listener in &config.listeners {
             let (name, address) = (Arc::clone(&listener.name), listener.address);
             let failed = |error| StartError::Listen { name, address, error };
             let (address, bound) = listen(address, count).map_err(failed)?;
             addresses.push((Arc::clone(&listener.name), address));
             for (worker, socket) in bound.into_iter().enumerate() {
-                sockets[worker].push((number, socket));
+                sockets[worker].push((Arc::clone(&listener.name), socket));
             }
         }
         let access_log = config.log.access.as_ref().map(Writer::start).transpose().map_err(|error| {
@@ -150,7 +209,8 @@ impl Control {
         let overview = Overview::new(addresses.clone(), snapshots);
         if let Some(admin) = &config.admin {
             let failed = |error| StartError::Admin { address: admin.listen.to_string(), error };
-            let server = admin::bind(admin, overview.clone(), orders_to).await.map_err(failed)?;
+            let server = admin::bind(admin, overview.clone(), orders_to, config.server.max_component_size);
+            let server = server.await.map_err(failed)?;
             spawn_local(server);
         }
         let (events_to, events) = unbounded_channel();
@@ -169,22 +229,38 @@ impl Control {
             };
             workers.push(Worker::start(launch)?);
         }
+        let mut plugins = Plugins::default();
+        for (name, definition) in definitions {
+            plugins.insert(Record::new(Policy::of(&config, &name), definition));
+        }
         let mut control = Self {
             registry,
+            path,
+            secret: Rc::new(secret),
             snapshot,
             published,
             workers,
             events,
             orders,
             access_log,
+            holding: false,
             drain_timeout: config.server.drain_timeout,
+            config,
             overview: overview.clone(),
             faults: Faults::default(),
+            repairs: Repairs::default(),
+            plugins,
+            turn: Turn::default(),
+            reloading: false,
+            reload_again: Vec::new(),
             tables,
             superseded: Superseded::default(),
             done: unbounded_channel(),
         };
         control.until_started().await?;
+        let names: Vec<_> = control.plugins.iter().map(|(name, _)| Arc::clone(name)).collect();
+        names.iter().for_each(|plugin| control.show(plugin));
+        control.watch();
         overview.set_ready(true);
         for (name, address) in addresses {
             tracing::info!(listener = %name, %address, workers = count, "listening");
@@ -210,6 +286,7 @@ impl Control {
                 Wake::Event(event) => self.on_event(event),
                 Wake::Order(order) => self.on_order(order),
                 Wake::Done(done) => self.on_done(done),
+                Wake::Reload => self.reload(None),
                 Wake::Reopen => {
                     if let Some(log) = &self.access_log {
                         log.reopen();
@@ -223,9 +300,10 @@ impl Control {
     async fn next(&mut self, signals: &mut Signals) -> Wake {
         tokio::select! {
             Some(event) = self.events.recv() => Wake::Event(event),
-            Some(order) = self.orders.recv() => Wake::Order(order),
+            Some(order) = self.orders.recv(), if !self.holding => Wake::Order(order),
             Some(done) = self.done.1.recv() => Wake::Done(done),
             _ = signals.reopen.recv() => Wake::Reopen,
+            _ = signals.reload.recv() => Wake::Reload,
             _ = signals.terminate.recv() => Wake::Stop("SIGTERM"),
             _ = signals.interrupt.recv() => Wake::Stop("SIGINT"),
         }
@@ -233,12 +311,12 @@ impl Control {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Faulted { worker, slot, fault, wreck } => self.on_fault(worker, slot, &fault, wreck),
-            Event::Retired(wreck) => self.registry.dispose(wreck),
-            Event::Outdated { worker, slot, wreck } => {
-                self.registry.dispose(wreck);
-                self.rebuild(worker, slot, Duration::ZERO);
+            Event::Faulted { worker, slot, element, fault, wreck } => {
+                self.on_fault(worker, slot, &element, &fault, wreck);
             }
+            Event::Shadowed { plugin, fault, wreck } => self.on_shadowed(&plugin, &fault, wreck),
+            Event::Retired(wreck) => self.registry.dispose(wreck),
+            Event::Vacant { worker, slot, wreck } => self.on_vacant(worker, slot, wreck),
             Event::Slow { pool, rows, cost } => {
                 if let Some(table) = self.tables.get_mut(&pool) {
                     table.learn(cost, rows);
@@ -249,14 +327,35 @@ impl Control {
         }
     }
 
+    fn on_order(&mut self, order: Order) {
+        match order {
+            Order::Change(change, reply) => self.on_change(&change, reply),
+            Order::Swap(plugin, component, reply) => self.load(&plugin, Source::Bytes(component), Some(reply)),
+            Order::RollBack(plugin, reply) => self.roll_back(&plugin, "asked for".to_owned(), Some(reply)),
+            Order::Reload(reply) => self.reload(Some(reply)),
+        }
+    }
+
     fn on_done(&mut self, done: Done) {
         match done {
-            Done::Rebuilt { worker, slot, built } => self.on_rebuilt(worker, slot, built),
+            Done::Rebuilt(rebuilt) => self.on_rebuilt(rebuilt),
+            Done::Try(slot, epoch) => self.try_again(slot, epoch),
+            Done::Tried(slot, epoch) => self.on_tried(slot, epoch),
             Done::Prepared(prepared) => self.on_prepared(*prepared),
             Done::PrepareAgain(pool) => self.prepare_again(&pool),
             Done::Sweep => self.superseded.sweep(&self.registry),
+            Done::Loaded { plugin, loaded, reply } => self.on_loaded(&plugin, loaded, reply),
+            Done::Built(built) => self.on_built(built.0, built.1),
+            Done::Look(plugin, generation) => self.look(&plugin, generation),
+            Done::Compared(plugin, generation) => self.on_compared(&plugin, generation),
+            Done::ChangedOver(refused, then) => self.on_changed_over(refused, then),
+            Done::Read(read) => self.on_read(*read),
+            Done::Assembled(built) => self.on_assembled(*built),
         }
     }
+
+    /// Watches the files that are to be watched now.
+    fn watch(&mut self) {}
 
     /// Waits for the workers, or for a second signal.
     async fn drain(&mut self, why: &str, signals: &mut Signals) {
@@ -282,9 +381,7 @@ impl Control {
                     running -= 1;
                     cut_off += cut;
                 }
-                Some(
-                    Event::Faulted { wreck: Some(wreck), .. } | Event::Retired(wreck) | Event::Outdated { wreck, .. },
-                ) => {
+                Some(Event::Faulted { wreck: Some(wreck), .. } | Event::Retired(wreck)) => {
                     self.registry.dispose(wreck);
                 }
                 Some(_) => {}
@@ -313,6 +410,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     reopen: Signal,
+    reload: Signal,
 }
 
 impl Signals {
@@ -321,6 +419,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             reopen: signal(SignalKind::user_defined1())?,
+            reload: signal(SignalKind::hangup())?,
         })
     }
 }

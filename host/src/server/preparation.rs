@@ -4,11 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::StartError;
 use crate::decide::Fault;
-use crate::plugin::{BuildError, BuildReason, Cost, Registry, ShaperInstance};
+use crate::plugin::{BuildError, BuildReason, Cost, Registry, RouterInstance, ShaperInstance};
 use crate::snapshot::pool::weighed;
-use crate::snapshot::{Chain, Element, Place, Pool, Seats, Told};
+use crate::snapshot::{Chain, Crossing, Element, Place, Pool, Seats, Told};
 
 /// A table that takes longer than this to be told is told to fresh instances.
 const LONG: Duration = Duration::from_millis(1);
@@ -42,13 +41,13 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    /// At the start it is one.
-    pub(super) fn into_start_error(self, pool: &Pool) -> StartError {
+    /// Where it keeps a plugin from being used at all.
+    pub(super) fn into_build_error(self, pool: &Pool) -> BuildError {
         match self {
-            Self::Build(error) => error.into(),
+            Self::Build(error) => error,
             Self::Fault(number, fault) => {
                 let definition = &pool.chain.shapers[number].1.definition;
-                BuildError::new(definition, format!("pool `{}`", pool.name), BuildReason::Update(fault)).into()
+                BuildError::new(definition, format!("pool `{}`", pool.name), BuildReason::Update(fault))
             }
         }
     }
@@ -98,40 +97,63 @@ pub(super) async fn shape(
     (pool.told(&weights), problems)
 }
 
-/// Builds the instances of one worker for a pool, with what they are told.
+/// Builds the instances of one worker for a pool, with what they are told: those of elements that are `needed`.
 async fn seats(
     registry: &Registry,
     pool: &Pool,
     told: &Arc<Told>,
-    worker: usize,
-    workers: usize,
+    (worker, workers): (usize, usize),
+    needed: &impl Fn(&Arc<Element>) -> bool,
 ) -> Result<Seats, BuildError> {
     let place = |rows| Place { name: &pool.name, worker, workers, load: &pool.load, rows };
     let seat = |element: &Element, rows| element.seat(&place(rows));
-    let affinity = match &pool.chain.affinity {
+    let affinity = match pool.chain.affinity.as_ref().filter(|element| needed(element)) {
         Some(element) => Some(Box::new(registry.build(seat(element, &told.rows)).await?)),
         None => None,
     };
     let mut balancers = Vec::new();
     for (element, rows) in pool.chain.balancers.iter().zip(&told.shaped) {
-        balancers.push(Some(Box::new(registry.build(seat(element, rows)).await?)));
+        balancers.push(match needed(element) {
+            true => Some(Box::new(registry.build(seat(element, rows)).await?)),
+            false => None,
+        });
     }
     Ok(Seats { told: Arc::clone(told), affinity, balancers })
 }
 
-/// Builds the instances of every worker for a pool.
+/// Builds the instances of every worker for a pool: those of elements that are `needed`.
 pub(super) async fn crews(
     registry: &Registry,
     pool: &Pool,
     told: &Arc<Told>,
     workers: usize,
+    needed: impl Fn(&Arc<Element>) -> bool,
 ) -> Result<Vec<Seats>, BuildError> {
     let mut all = Vec::new();
     for worker in 0..workers {
-        match seats(registry, pool, told, worker, workers).await {
+        match seats(registry, pool, told, (worker, workers), &needed).await {
             Ok(seats) => all.push(seats),
             Err(error) => {
                 // The other workers would only say the same.
+                registry.dispose(all);
+                return Err(error);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The router's instances of every worker for a route.
+pub(super) async fn routers(
+    registry: &Registry,
+    crossing: &Crossing,
+    workers: usize,
+) -> Result<Vec<Box<RouterInstance>>, BuildError> {
+    let mut all = Vec::new();
+    for worker in 0..workers {
+        match registry.build(crossing.seat(worker, workers)).await {
+            Ok(instance) => all.push(Box::new(instance)),
+            Err(error) => {
                 registry.dispose(all);
                 return Err(error);
             }

@@ -82,13 +82,7 @@ impl Snapshot {
         let (pool, changed) = self.pools[number].changed(change, workers)?;
         let mut pools = self.pools.clone();
         pools[number] = Arc::new(pool);
-        let next = Self {
-            listeners: self.listeners.clone(),
-            routes: Arc::clone(&self.routes),
-            crossings: Arc::clone(&self.crossings),
-            pools,
-            hash_seed: self.hash_seed,
-        };
+        let next = Self { pools, ..self.clone() };
         Ok((next, changed))
     }
 }

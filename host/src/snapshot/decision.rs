@@ -120,17 +120,15 @@ impl Steering {
             note.set_key(0, moment.key);
         }
         let (mut facts, answer) = instance.find(moment, facts);
-        let answer = answer.and_then(|verdict| {
-            check_found(verdict, &state.known.readiness, &facts.tried).map(|()| verdict)
-        });
+        let answer =
+            answer.and_then(|verdict| check_found(verdict, &state.known.readiness, &facts.tried).map(|()| verdict));
         let took = take_time(post.element.decisions.of(self.worker), clock);
         if let Some(shadow) = &mut post.shadow {
             let moment = with.moment(shadow.held.instance.keys(), &facts);
             let compared;
             (facts, compared) = shadow.held.instance.find(moment, facts);
-            let compared = compared.and_then(|verdict| {
-                check_found(verdict, &state.known.readiness, &facts.tried).map(|()| verdict)
-            });
+            let compared = compared
+                .and_then(|verdict| check_found(verdict, &state.known.readiness, &facts.tried).map(|()| verdict));
             let deciding = answer.as_ref().map_or(Answered::Nothing, |verdict| (*verdict).into());
             self.compare(post, (deciding, took), compared, clock);
         }
@@ -158,8 +156,7 @@ impl Steering {
             note.set_key(1 + number, moment.key);
         }
         let (mut facts, answer) = instance.pick(moment, facts);
-        let answer =
-            answer.and_then(|verdict| check(verdict, &state.known.readiness, &facts.tried).map(|()| verdict));
+        let answer = answer.and_then(|verdict| check(verdict, &state.known.readiness, &facts.tried).map(|()| verdict));
         let took = take_time(post.element.decisions.of(self.worker), clock);
         if let Some(shadow) = &mut post.shadow {
             let moment = with.moment(shadow.held.instance.keys(), &facts);

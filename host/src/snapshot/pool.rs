@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::{Element, Slot};
 use crate::decide::{PoolLoad, Readiness, Row};
-use crate::plugin::Definition;
 use crate::pool::Backend;
 use crate::telemetry::counters::{PerWorker, Verdicts};
 
@@ -181,17 +180,33 @@ impl Chain {
         })
     }
 
-    /// The same with another generation of a plugin; none where that is not used.
-    pub fn with(&self, definition: &Arc<Definition>) -> Option<Self> {
-        let with = |element: &Arc<Element>| match element.is_of(definition.name()) {
-            true => element.with(definition),
-            false => Arc::clone(element),
+    /// Whether it has the same elements in the same places.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same = |a: &Arc<Element>, b: &Arc<Element>| Arc::ptr_eq(a, b);
+        let affinity = match (&self.affinity, &other.affinity) {
+            (Some(a), Some(b)) => same(a, b),
+            (None, None) => true,
+            _ => false,
         };
-        self.elements().any(|(_, element)| element.is_of(definition.name())).then(|| Self {
-            affinity: self.affinity.as_ref().map(with),
-            balancers: self.balancers.iter().map(with).collect(),
-            shapers: self.shapers.iter().map(|(before, element)| (*before, with(element))).collect(),
-        })
+        let lengths = |chain: &Self| (chain.balancers.len(), chain.shapers.len());
+        affinity
+            && lengths(self) == lengths(other)
+            && self.balancers.iter().zip(&other.balancers).all(|(a, b)| same(a, b))
+            && self.shapers.iter().zip(&other.shapers).all(|(a, b)| a.0 == b.0 && same(&a.1, &b.1))
+    }
+
+    /// The same with the elements that `element` answers for each place; `pool` is its pool.
+    pub(super) fn replaced(&self, pool: &Arc<str>, element: impl Fn(&Slot, &Arc<Element>) -> Arc<Element>) -> Self {
+        let name = || Arc::clone(pool);
+        let balancers = self.balancers.iter().enumerate();
+        let shapers = self.shapers.iter().enumerate();
+        Self {
+            affinity: self.affinity.as_ref().map(|known| element(&Slot::Affinity(name()), known)),
+            balancers: balancers.map(|(number, known)| element(&Slot::Balancer(name(), number), known)).collect(),
+            shapers: shapers
+                .map(|(number, (before, known))| (*before, element(&Slot::Shaper(name(), number), known)))
+                .collect(),
+        }
     }
 
     /// The element of this place.

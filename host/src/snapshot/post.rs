@@ -92,18 +92,15 @@ macro_rules! holds {
             }
 
             fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
-                let _ = self;
-                Ok(None)
+                $instance::save(self)
             }
 
             fn hands_over(&self) -> bool {
-                let _ = self;
-                false
+                $instance::hands_over(self)
             }
 
             fn restore(&mut self, state: &[u8]) -> Result<(), Fault> {
-                let _ = (self, state);
-                Ok(())
+                $instance::restore(self, state)
             }
         }
     )*};
@@ -253,12 +250,7 @@ impl<I: Holder> Post<I> {
     }
 
     /// Compares the next generation from now on. Answers with one that was compared before.
-    pub(super) fn be_shadowed(
-        &mut self,
-        held: Held<I>,
-        comparison: &Arc<Comparison>,
-        worker: usize,
-    ) -> Option<Wreck> {
+    pub(super) fn be_shadowed(&mut self, held: Held<I>, comparison: &Arc<Comparison>, worker: usize) -> Option<Wreck> {
         let shadow = Shadow::new(held, Arc::clone(comparison), worker);
         self.shadow.replace(shadow).map(|shadow| shadow.held.into_wreck())
     }

@@ -12,7 +12,7 @@ use super::post::{Changes, Held, Post};
 use super::shadow::{Answered, Comparison};
 use super::{BreakerState, Crossing, Event, Fresh, Place, Replacement, Slot};
 use crate::decide::{Destination, Facts, Fault, Keyed, PoolLoad, Router, check_refusal};
-use crate::plugin::{Definition, RouterInstance, Seat};
+use crate::plugin::{RouterInstance, Seat};
 
 /// The router of one route on one worker. Lives as long as the route's name.
 pub struct Routing {
@@ -38,11 +38,6 @@ pub enum Routed {
 }
 
 impl Crossing {
-    /// The same with another generation of its plugin; none where that is not used.
-    pub fn with(&self, definition: &Arc<Definition>) -> Option<Self> {
-        self.element.is_of(definition.name()).then(|| Self { element: self.element.with(definition), ..self.clone() })
-    }
-
     /// The pool at this position of the list that `told` has, which is this one or a later one of the same route.
     fn routed(&self, told: &Self, position: usize) -> Routed {
         if std::ptr::eq(self, told) {

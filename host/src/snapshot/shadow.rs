@@ -99,7 +99,11 @@ impl<I> Shadow<I> {
     /// Counts two answers to the same question, the one that holds and that of the shadow, and the time of each.
     pub(super) fn count(&self, deciding: (Answered, Duration), shadow: (Answered, Duration)) {
         let counts = self.comparison.counts.of(self.worker);
-        if deciding.0 == shadow.0 { counts.agreed.add(1) } else { counts.differed.add(1) }
+        if deciding.0 == shadow.0 {
+            counts.agreed.add(1)
+        } else {
+            counts.differed.add(1)
+        }
         counts.deciding.observe(deciding.1);
         counts.shadow.observe(shadow.1);
         for (which, (answered, _)) in [deciding, shadow].into_iter().enumerate() {
@@ -150,7 +154,8 @@ mod tests {
     #[test]
     fn agreement_and_distance() {
         let comparison = Arc::new(Comparison::new(vec!["a".into(), "b".into()], 1));
-        let shadow = Shadow::new(Held { instance: Box::new(()), told: Arc::default(), fresh: true }, Arc::clone(&comparison), 0);
+        let shadow =
+            Shadow::new(Held { instance: Box::new(()), told: Arc::default(), fresh: true }, Arc::clone(&comparison), 0);
         assert_eq!(comparison.distance(), 0.0);
         let time = Duration::from_nanos(300);
         for (one, other) in [(0, 0), (0, 1), (1, 1), (1, 1)] {

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::members::carried;
-use super::post::{Changes, Held, Holder, Learned, Post, TableHolder};
+use super::post::{Changes, Held, Holder, Learned, Post};
 use super::shadow::Comparison;
 use super::{BreakerState, Element, Event, Fresh, Pool, Replacement, Seats, Slot, Told, Wreck};
 use crate::decide::{Fault, Readiness, Row};
@@ -275,7 +275,10 @@ impl Steering {
         before.into_iter().for_each(|post| post.retire(&mut changes));
         // Who was to return, and was not there to return.
         let asked = |element: &Element| element.health.state() == BreakerState::Closed;
-        let affinity = state.affinity.iter().map(|post| (Slot::Affinity(Arc::clone(&name)), post.is_empty(), post.element.as_ref()));
+        let affinity = state
+            .affinity
+            .iter()
+            .map(|post| (Slot::Affinity(Arc::clone(&name)), post.is_empty(), post.element.as_ref()));
         for (slot, _, _) in affinity.filter(|(_, empty, element)| *empty && asked(element)) {
             self.send(Event::Vacant { worker: self.worker, slot, wreck: None });
         }

@@ -66,12 +66,7 @@ impl View {
         (Self { snapshot, steering, routing, worker: self.worker, events: self.events.clone() }, refused)
     }
 
-    fn next_routing(
-        &self,
-        snapshot: &Snapshot,
-        mut crew: Crew,
-        refused: &mut Vec<Fault>,
-    ) -> Rc<[Option<Rc<Routing>>]> {
+    fn next_routing(&self, snapshot: &Snapshot, mut crew: Crew, refused: &mut Vec<Fault>) -> Rc<[Option<Rc<Routing>>]> {
         let known = self.snapshot.crossings.iter().zip(&*self.routing);
         let known: HashMap<&str, &Rc<Routing>> =
             known.filter_map(|(crossing, routing)| Some((&*crossing.as_ref()?.name, routing.as_ref()?))).collect();
@@ -150,7 +145,8 @@ impl View {
     }
 
     fn find_route(&self, route: &str) -> Option<&Rc<Routing>> {
-        let is = |crossing: &&Option<Arc<super::Crossing>>| crossing.as_ref().is_some_and(|known| *known.name == *route);
+        let is =
+            |crossing: &&Option<Arc<super::Crossing>>| crossing.as_ref().is_some_and(|known| *known.name == *route);
         let position = self.snapshot.crossings.iter().position(|crossing| is(&crossing))?;
         self.routing.get(position)?.as_ref()
     }

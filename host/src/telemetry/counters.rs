@@ -86,6 +86,11 @@ impl<const N: usize> Histogram<N> {
         self.buckets.get(position).unwrap_or(&self.over).get()
     }
 
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(Counter::get).fold(self.over.get(), u64::wrapping_add)
+    }
+
     /// Sum of all durations in nanoseconds.
     pub fn sum_ns(&self) -> u64 {
         self.sum_ns.get()

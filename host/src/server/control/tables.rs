@@ -4,14 +4,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use super::{Control, Done};
-use crate::admin::Order;
 use crate::plugin::{BuildError, Cost};
 use crate::server::preparation::{self, Experience, Problem, Shapers, Start};
-use crate::snapshot::{Pool, Seats, Slot, Snapshot, Told};
+use crate::snapshot::change::{Change, ChangeError, Changed};
+use crate::snapshot::{Pool, Seats, Slot, Snapshot, Told, Wreck};
 use crate::worker::Command;
 
 /// Time after which a table is prepared again, when a plugin failed at it; doubled with each failure in a row…
@@ -22,11 +23,14 @@ const DOUBLED: u32 = 5;
 /// Time in which workers and requests let go of a snapshot, as a rule. What they have longer is swept with the next change.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Where it is told how a change went.
+pub(super) type Reply = oneshot::Sender<Result<Changed, ChangeError>>;
+
 /// What plugins of one pool were told, and how that went.
 pub(super) struct PoolTable {
     /// The last that the workers were sent.
     pub(super) told: Arc<Told>,
-    experience: Experience,
+    pub(super) experience: Experience,
     /// None while a preparation has them.
     shapers: Option<Shapers>,
     /// The pool changed since the preparation that runs began.
@@ -53,6 +57,11 @@ impl PoolTable {
         Self { told, experience, shapers: Some(shapers), changed: false, failures: 0, again: false }
     }
 
+    /// Whether a table is being prepared.
+    pub(super) fn is_preparing(&self) -> bool {
+        self.shapers.is_none()
+    }
+
     /// A worker was told a table of `rows` backends, which cost that.
     pub(super) fn learn(&mut self, cost: Cost, rows: usize) {
         self.experience = Experience::of(cost, rows);
@@ -61,9 +70,8 @@ impl PoolTable {
 
 impl Control {
     /// Changes a pool. What is true holds at once for every request; what plugins know may follow.
-    pub(super) fn on_order(&mut self, order: Order) {
-        let Order { change, reply } = order;
-        let done = self.snapshot.changed(&change, self.workers.len()).map(|(next, changed)| {
+    pub(super) fn on_change(&mut self, change: &Change, reply: Reply) {
+        let done = self.snapshot.changed(change, self.workers.len()).map(|(next, changed)| {
             tracing::info!(pool = %change.pool, backend = %change.backend, action = ?change.action, "backend changed");
             self.publish(next, &change.pool);
             changed
@@ -88,10 +96,9 @@ impl Control {
             }
         }
         pool.count();
-        self.superseded.snapshot(std::mem::replace(&mut self.snapshot, Arc::new(next)));
-        self.published.send_replace(Arc::clone(&self.snapshot));
+        self.install(next);
         for worker in &self.workers {
-            worker.tell(Command::Apply(Arc::clone(&self.snapshot)));
+            worker.tell(Command::Apply(Arc::clone(&self.snapshot), None));
         }
         if prepare {
             self.prepare(name);
@@ -99,8 +106,34 @@ impl Control {
         self.sweep_later();
     }
 
+    /// Makes a snapshot the one that control and the admin API see. The workers are to be told.
+    pub(super) fn install(&mut self, next: Snapshot) {
+        self.superseded.snapshot(std::mem::replace(&mut self.snapshot, Arc::new(next)));
+        self.published.send_replace(Arc::clone(&self.snapshot));
+        self.sweep_later();
+    }
+
+    /// A pool goes on with what was prepared for another configuration.
+    pub(super) fn superseded_table(&mut self, pool: &Arc<str>, start: Start) {
+        if let Some(before) = self.tables.insert(Arc::clone(pool), PoolTable::new(start)) {
+            self.superseded.table(before.told);
+            self.registry.dispose(before.shapers);
+        }
+    }
+
+    /// Other shapers weigh this pool from now on.
+    pub(super) fn reshape(&mut self, pool: &Arc<str>, shapers: Shapers) {
+        let Some(table) = self.tables.get_mut(pool) else { return };
+        // Those that are at work are dropped when they are done, and these take their place.
+        if table.shapers.is_some() {
+            table.shapers = Some(shapers);
+            table.failures = 0;
+        }
+        self.prepare(pool);
+    }
+
     /// Sweeps now what earlier changes left, and in a while what this one did.
-    fn sweep_later(&mut self) {
+    pub(super) fn sweep_later(&mut self) {
         self.superseded.sweep(&self.registry);
         let done = self.done.0.clone();
         spawn_local(async move {
@@ -124,7 +157,7 @@ impl Control {
             let (told, problems) = preparation::shape(&registry, &pool, &mut shapers, workers).await;
             let told = Arc::new(told);
             let seats = match experience.apart(&told, &before) {
-                true => Some(preparation::crews(&registry, &pool, &told, workers).await),
+                true => Some(preparation::crews(&registry, &pool, &told, workers, |_| true).await),
                 false => None,
             };
             // Nobody listens any more only when the process ends.
@@ -135,6 +168,17 @@ impl Control {
     pub(super) fn on_prepared(&mut self, prepared: Prepared) {
         let Prepared { pool, told, seats, shapers, problems } = prepared;
         let name = &pool.name;
+        let now = self.snapshot.pools.iter().find(|now| now.name == *name);
+        if let Some(now) = now.filter(|now| !Arc::ptr_eq(&now.chain, &pool.chain)) {
+            // Its plugins are others now.
+            let fresh = Shapers::new(&now.chain);
+            self.registry.dispose((seats, shapers));
+            if let Some(table) = self.tables.get_mut(name) {
+                table.shapers = Some(fresh);
+                self.prepare(name);
+            }
+            return;
+        }
         problems.iter().for_each(|problem| self.say(&pool, problem));
         let Some(table) = self.tables.get_mut(name) else { return };
         table.shapers = Some(shapers);
@@ -159,7 +203,10 @@ impl Control {
     }
 
     /// Tells the workers, with instances that know it already where there are any.
-    fn tell(&mut self, pool: &Pool, told: &Arc<Told>, seats: Option<Vec<Seats>>) {
+    fn tell(&mut self, pool: &Pool, told: &Arc<Told>, mut seats: Option<Vec<Seats>>) {
+        if let Some(seats) = &mut seats {
+            self.spare(pool, seats);
+        }
         let Some(table) = self.tables.get_mut(&pool.name) else { return };
         if let Some(seats) = &seats {
             table.experience = Experience::of_all(seats, told.rows.len());
@@ -169,6 +216,23 @@ impl Control {
         for worker in &self.workers {
             let (pool, told) = (Arc::clone(&pool.name), Arc::clone(told));
             worker.tell(Command::Tell { pool, told, seats: seats.as_mut().and_then(Iterator::next) });
+        }
+    }
+
+    /// Who is not to be asked for now is not seated either.
+    fn spare(&self, pool: &Pool, seats: &mut [Seats]) {
+        let mut spared: Vec<Wreck> = Vec::new();
+        if !self.is_asked_by_all(&Slot::Affinity(Arc::clone(&pool.name))) {
+            spared.extend(seats.iter_mut().filter_map(|seats| seats.affinity.take()).map(|instance| instance as Wreck));
+        }
+        for number in 0..pool.chain.balancers.len() {
+            if !self.is_asked_by_all(&Slot::Balancer(Arc::clone(&pool.name), number)) {
+                let instances = seats.iter_mut().filter_map(|seats| seats.balancers.get_mut(number)?.take());
+                spared.extend(instances.map(|instance| instance as Wreck));
+            }
+        }
+        if !spared.is_empty() {
+            self.registry.dispose(spared);
         }
     }
 

@@ -1,0 +1,312 @@
+//! Another configuration in place of the one that runs: read, checked and built whole, or nothing changes.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::spawn_local;
+
+use super::plugins::{Policy, Record, Stage};
+use super::turn::{Operation, Then};
+use super::{Control, Done};
+use crate::config::{self, Config};
+use crate::decide::Fault;
+use crate::plugin::{BUILT_IN, Definition, Registry, Source};
+use crate::server::StartError;
+use crate::server::assembly::{self, Assembly, Before, Definitions, Means, assemble};
+use crate::server::secret::Secret;
+use crate::server::sockets::listen;
+use crate::worker::Changeover;
+
+/// A reload that is under way.
+pub(super) struct Reload {
+    config: Arc<Config>,
+    definitions: Definitions,
+    secret: Rc<Secret>,
+    reply: Reply,
+}
+
+/// Where it is told what was done, or why nothing was.
+pub(super) type Reply = Option<oneshot::Sender<Result<String, String>>>;
+
+/// A reload that was read and loaded, or was not.
+pub(super) struct Read {
+    outcome: Result<(Config, Definitions, Option<Secret>), String>,
+    reply: Reply,
+}
+
+/// What was built for a reload, and from which snapshot.
+pub(super) struct Built {
+    reload: Reload,
+    outcome: Result<(Assembly, Opened), Vec<StartError>>,
+}
+
+/// Sockets of new listeners.
+#[derive(Default)]
+pub(super) struct Opened {
+    /// For each worker.
+    sockets: Vec<Vec<(Arc<str>, TcpListener)>>,
+    addresses: Vec<(Arc<str>, std::net::SocketAddr)>,
+}
+
+impl Control {
+    /// Reads the configuration once more, and goes on with what it says.
+    pub(super) fn reload(&mut self, reply: Reply) {
+        if std::mem::replace(&mut self.reloading, true) {
+            self.reload_again.push(reply);
+            return;
+        }
+        tracing::info!(path = %self.path.display(), "reloading");
+        let (registry, done, path) = (Rc::clone(&self.registry), self.done.0.clone(), self.path.clone());
+        let known: BTreeMap<_, _> =
+            self.plugins.iter().map(|(name, record)| (Arc::clone(name), known(record))).collect();
+        spawn_local(async move {
+            let outcome = read(&registry, &path, &known).await;
+            // Nobody listens any more only when the process ends.
+            let _ = done.send(Done::Read(Box::new(Read { outcome, reply })));
+        });
+    }
+
+    pub(super) fn on_read(&mut self, read: Read) {
+        let Read { outcome, reply } = read;
+        match outcome {
+            Ok((config, definitions, secret)) => {
+                let (config, secret) = (Arc::new(config), secret.map_or_else(|| Rc::clone(&self.secret), Rc::new));
+                self.enqueue(Operation::Reload(Box::new(Reload { config, definitions, secret, reply })));
+            }
+            Err(why) => self.refuse_reload(reply, why),
+        }
+    }
+
+    /// It is its turn.
+    pub(super) fn begin_reload(&mut self, mut reload: Box<Reload>) {
+        // What was swapped meanwhile is as new as what was loaded.
+        for (name, record) in self.plugins.iter() {
+            if let Some(definition) = reload.definitions.get_mut(name)
+                && definition.generation() < record.definition.generation()
+                && Policy::of(&reload.config, name) == record.policy
+            {
+                *definition = Arc::clone(&record.definition);
+            }
+        }
+        let (registry, done, workers) = (Rc::clone(&self.registry), self.done.0.clone(), self.workers.len());
+        let (before, snapshot) = (Arc::clone(&self.config), Arc::clone(&self.snapshot));
+        let told =
+            self.tables.iter().map(|(pool, table)| (Arc::clone(pool), (Arc::clone(&table.told), table.experience)));
+        let told = told.collect();
+        // Changes of backends wait: they would be lost.
+        self.holding = true;
+        spawn_local(async move {
+            let running = Before { config: &before, snapshot: &snapshot, told };
+            let means =
+                Means { registry: &registry, secret: &reload.secret, workers, definitions: &reload.definitions };
+            let opened = open(&reload.config, &before, workers);
+            let outcome = match opened {
+                Ok(opened) => assemble(&reload.config, &means, Some(&running)).await.map(|built| (built, opened)),
+                Err(error) => Err(vec![error]),
+            };
+            let _ = done.send(Done::Assembled(Box::new(Built { reload: *reload, outcome })));
+        });
+    }
+
+    pub(super) fn on_assembled(&mut self, built: Built) {
+        let Built { reload, outcome } = built;
+        let (assembly, opened) = match outcome {
+            Ok(built) => built,
+            Err(errors) => {
+                self.holding = false;
+                let why = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                self.refuse_reload(reload.reply, why);
+                return self.end();
+            }
+        };
+        let Assembly { snapshot, crews, starts } = assembly;
+        let prepared = |pool: &Arc<str>| self.tables.get(pool).is_some_and(|table| table.is_preparing());
+        if starts.keys().any(prepared) {
+            // What plugins are told is changing under our hands. Not for long.
+            self.registry.dispose(crews);
+            self.holding = false;
+            return self.begin_again(Operation::Reload(Box::new(reload)));
+        }
+        for (pool, start) in starts {
+            self.superseded_table(&pool, start);
+        }
+        let names: std::collections::HashSet<_> = snapshot.pools.iter().map(|pool| Arc::clone(&pool.name)).collect();
+        self.tables.retain(|pool, _| names.contains(pool));
+        let renamed = self.config.listeners.iter().filter_map(|before| {
+            let next = reload.config.listeners.iter().find(|next| assembly::continues(before, next))?;
+            (next.name != before.name).then(|| (Arc::clone(&before.name), Arc::clone(&next.name)))
+        });
+        let renamed: Vec<_> = renamed.collect();
+        let mut addresses = self.overview.listeners();
+        for (before, next) in &renamed {
+            addresses.iter_mut().filter(|(name, _)| name == before).for_each(|(name, _)| *name = Arc::clone(next));
+        }
+        addresses.extend(opened.addresses);
+        let position = |name: &str| addresses.iter().find(|(known, _)| **known == *name).cloned();
+        self.overview
+            .set_listeners(snapshot.listeners.iter().filter_map(|listener| position(&listener.name)).collect());
+        let mut sockets = opened.sockets.into_iter();
+        let changeovers = crews.into_iter().map(|crew| Changeover {
+            crew,
+            sockets: sockets.next().unwrap_or_default(),
+            renamed: renamed.clone(),
+            done: None,
+        });
+        let changeovers = changeovers.collect();
+        self.change_over(crate::snapshot::Snapshot::clone(&snapshot), changeovers, Then::Reloaded(Box::new(reload)));
+    }
+
+    /// All workers serve it.
+    pub(super) fn on_reloaded(&mut self, reload: Reload, refused: Vec<Fault>) {
+        let Reload { config, definitions, secret, reply } = reload;
+        for fault in &refused {
+            tracing::warn!(%fault, "a plugin's state was not taken over; it begins anew");
+        }
+        let lasting = lasting(&self.config, &config);
+        self.drain_timeout = config.server.drain_timeout;
+        let before = std::mem::replace(&mut self.config, config);
+        self.secret = secret;
+        self.take_definitions(definitions);
+        self.forget_repairs();
+        self.watch();
+        let mut summary = String::from("reloaded\n");
+        for what in lasting {
+            tracing::warn!("{what} needs a restart");
+            summary.push_str(&format!("{what} needs a restart\n"));
+        }
+        tracing::info!(path = %self.path.display(), unchanged = *before == *self.config, "reloaded");
+        if let Some(reply) = reply {
+            let _ = reply.send(Ok(summary));
+        }
+        self.holding = false;
+        self.reloading = false;
+        self.go_on_reloading();
+        self.end();
+    }
+
+    /// Notes which generation decides for each plugin now.
+    fn take_definitions(&mut self, definitions: Definitions) {
+        let config = Arc::clone(&self.config);
+        self.plugins.retain(|plugin| definitions.contains_key(plugin));
+        for (name, definition) in definitions {
+            let policy = Policy::of(&config, &name);
+            match self.plugins.get_mut(&name) {
+                Some(record) if Arc::ptr_eq(&record.definition, &definition) => record.policy = policy,
+                Some(record) => {
+                    let generation = definition.generation();
+                    record.policy = policy;
+                    if !matches!(definition.source(), Source::Bytes(_)) {
+                        record.configured = *definition.digest();
+                    }
+                    record.previous = Some(std::mem::replace(&mut record.definition, definition));
+                    record.last = Some(format!("generation {generation} decides: the configuration was reloaded"));
+                    record.stage = Stage::Steady;
+                    self.settle(&name);
+                }
+                None => self.plugins.insert(Record::new(policy, definition)),
+            }
+            self.show(&name);
+        }
+    }
+
+    fn refuse_reload(&mut self, reply: Reply, why: String) {
+        tracing::error!(path = %self.path.display(), "not reloaded, nothing has changed: {why}");
+        if let Some(reply) = reply {
+            let _ = reply.send(Err(why));
+        }
+        self.reloading = false;
+        self.go_on_reloading();
+    }
+
+    /// Once more, if somebody asked meanwhile.
+    fn go_on_reloading(&mut self) {
+        let mut waiting = std::mem::take(&mut self.reload_again).into_iter();
+        if let Some(first) = waiting.next() {
+            self.reload(first);
+            self.reload_again.extend(waiting);
+        }
+    }
+}
+
+/// What may stay of a plugin: its definition, as long as policy and file are what they were.
+struct Known {
+    policy: Policy,
+    definition: Arc<Definition>,
+    configured: [u8; 32],
+}
+
+fn known(record: &Record) -> Known {
+    let (policy, definition) = (record.policy.clone(), Arc::clone(&record.definition));
+    Known { policy, definition, configured: record.configured }
+}
+
+/// Reads the configuration, and loads the plugins that are new in it.
+async fn read(
+    registry: &Registry,
+    path: &Path,
+    known: &BTreeMap<Arc<str>, Known>,
+) -> Result<(Config, Definitions, Option<Secret>), String> {
+    let file = path.to_owned();
+    let loaded = registry.work(move || config::load::load(&file, BUILT_IN)).await;
+    let loaded = loaded.ok_or("the builder gave no answer")?.map_err(|report| report.to_string())?;
+    let config = loaded.config;
+    if !loaded.warnings.is_empty() {
+        tracing::warn!("{}", loaded.warnings);
+    }
+    let mut kept = Definitions::new();
+    for name in assembly::used(&config) {
+        let Some(known) = known.get(name) else { continue };
+        let policy = Policy::of(&config, name);
+        if policy.limits != known.policy.limits || policy.source != known.policy.source {
+            continue;
+        }
+        let source = policy.source.clone();
+        let digest = registry.digest(Arc::clone(name), source).await;
+        if digest.is_some_and(|digest| digest == known.configured) {
+            kept.insert(Arc::clone(name), Arc::clone(&known.definition));
+        }
+    }
+    let list = |errors: Vec<StartError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let definitions = assembly::load(&config, registry, kept).await.map_err(list)?;
+    let secret = match &config.server.secret_file {
+        Some(_) => Some(Secret::of(&config).map_err(|error| error.to_string())?),
+        None => None,
+    };
+    Ok((config, definitions, secret))
+}
+
+/// Binds the listeners that are new.
+fn open(config: &Config, before: &Config, workers: usize) -> Result<Opened, StartError> {
+    let mut opened = Opened { sockets: (0..workers).map(|_| Vec::new()).collect(), addresses: Vec::new() };
+    for listener in &config.listeners {
+        if before.listeners.iter().any(|before| assembly::continues(before, listener)) {
+            continue;
+        }
+        let (name, address) = (Arc::clone(&listener.name), listener.address);
+        let failed = |error| StartError::Listen { name: Arc::clone(&name), address, error };
+        let (address, bound) = listen(address, workers).map_err(failed)?;
+        opened.addresses.push((Arc::clone(&name), address));
+        for (sockets, socket) in opened.sockets.iter_mut().zip(bound) {
+            sockets.push((Arc::clone(&name), socket));
+        }
+    }
+    Ok(opened)
+}
+
+/// What is different, and stays as it is until the process starts again.
+fn lasting(before: &Config, next: &Config) -> Vec<&'static str> {
+    let (old, new) = (&before.server, &next.server);
+    let changed = [
+        (old.workers != new.workers, "[server] workers"),
+        (old.max_component_size != new.max_component_size, "[server] max_component_size"),
+        (old.max_instances != new.max_instances, "[server] max_instances"),
+        (old.code_cache != new.code_cache, "[server] code_cache"),
+        (before.admin != next.admin, "[admin]"),
+        (before.log != next.log, "[log]"),
+    ];
+    changed.into_iter().filter_map(|(changed, what)| changed.then_some(what)).collect()
+}

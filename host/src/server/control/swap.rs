@@ -1,0 +1,453 @@
+//! Another generation of a plugin in place of the one that decides: loaded and tried elsewhere, built beside it, put in
+//! between two decisions, and watched for a while.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::spawn_local;
+use tokio::time::Instant;
+
+use super::plugins::{Probation, Stage};
+use super::turn::{Operation, Then};
+use super::{Control, Done};
+use crate::admin::{SwapError, Swapped};
+use crate::decide::{Fault, PoolLoad};
+use crate::plugin::{BuildError, BuildReason, Definition, LoadError, Registry, Seat, Source};
+use crate::server::breaker::Breaker;
+use crate::server::preparation::{self, Shapers};
+use crate::server::trial::{Role, trial};
+use crate::snapshot::{self, Chain, Crew, Crossing, Element, Slot, Snapshot, Told};
+use crate::worker::{Changeover, Command};
+
+/// How often a generation on probation is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Refusals are compared from so many decisions on…
+const DECISIONS: u64 = 100;
+/// …and may be more by this share of all.
+const REFUSALS: f64 = 0.1;
+
+/// Who asked, and is told.
+pub(super) type Reply = Option<oneshot::Sender<Result<Swapped, SwapError>>>;
+
+/// A swap that is to be done.
+pub(super) struct Swap {
+    pub(super) definition: Arc<Definition>,
+    /// Back to the generation before, within its probation.
+    pub(super) back: bool,
+    /// To be compared first.
+    pub(super) compare: bool,
+    /// What a person is told besides.
+    pub(super) why: String,
+    pub(super) loaded: Instant,
+    pub(super) reply: Reply,
+}
+
+/// A swap that is being put in place.
+pub(super) struct Place {
+    pub(super) swap: Swap,
+    /// What decided in its place.
+    before: HashMap<Slot, Arc<Element>>,
+    baseline: (u64, u64),
+}
+
+/// What a swap puts into the snapshot.
+pub(super) struct Build {
+    chains: HashMap<Arc<str>, Arc<Chain>>,
+    crossings: HashMap<Arc<str>, Arc<Crossing>>,
+    crews: Vec<Crew>,
+}
+
+impl Control {
+    /// Has another generation loaded. What decides now goes on until it is there, and after it if it is no good.
+    pub(super) fn load(&mut self, plugin: &Arc<str>, source: Source, reply: Reply) {
+        let Some(record) = self.plugins.get_mut(plugin) else {
+            return answer(reply, Err(SwapError::Unused(Arc::clone(plugin))));
+        };
+        if record.busy {
+            return answer(reply, Err(SwapError::Busy(Arc::clone(plugin))));
+        }
+        record.busy = true;
+        let limits = record.policy.limits;
+        self.show(plugin);
+        let (registry, done, plugin) = (Rc::clone(&self.registry), self.done.0.clone(), Arc::clone(plugin));
+        spawn_local(async move {
+            let loaded = registry.load(Arc::clone(&plugin), source, limits).await;
+            // Nobody listens any more only when the process ends.
+            let _ = done.send(Done::Loaded { plugin, loaded, reply });
+        });
+    }
+
+    pub(super) fn on_loaded(&mut self, plugin: &Arc<str>, loaded: Result<Arc<Definition>, LoadError>, reply: Reply) {
+        match loaded {
+            Ok(definition) => {
+                if let (Source::File(_) | Source::BuiltIn, Some(record)) =
+                    (definition.source(), self.plugins.get_mut(plugin))
+                {
+                    record.configured = *definition.digest();
+                }
+                let swap =
+                    Swap { definition, back: false, compare: true, why: String::new(), loaded: Instant::now(), reply };
+                self.enqueue(Operation::Swap(swap));
+            }
+            Err(error) => self.give_up(plugin, reply, error.into()),
+        }
+    }
+
+    /// Back to the generation before.
+    pub(super) fn roll_back(&mut self, plugin: &Arc<str>, why: String, reply: Reply) {
+        let Some(record) = self.plugins.get_mut(plugin) else {
+            return answer(reply, Err(SwapError::Unused(Arc::clone(plugin))));
+        };
+        if record.shadow().is_some() {
+            let generation = record.definition.generation();
+            self.abandon(plugin, "called off");
+            return answer(reply, Ok(Swapped::Returned { generation }));
+        }
+        if record.busy {
+            return answer(reply, Err(SwapError::Busy(Arc::clone(plugin))));
+        }
+        let Some(definition) = record.previous.clone() else {
+            return answer(reply, Err(SwapError::NoPrevious(Arc::clone(plugin))));
+        };
+        record.busy = true;
+        let back = matches!(record.stage, Stage::Probation(_));
+        let loaded = Instant::now();
+        self.enqueue(Operation::Swap(Swap { definition, back, compare: false, why, loaded, reply }));
+    }
+
+    /// It is its turn.
+    pub(super) fn begin_swap(&mut self, swap: Swap) {
+        let plugin = Arc::clone(swap.definition.name());
+        let Some(record) = self.plugins.get(&plugin) else {
+            // The configuration does not use it any more.
+            answer(swap.reply, Err(SwapError::Unused(plugin)));
+            return self.end();
+        };
+        if swap.back
+            && let Stage::Probation(probation) = &record.stage
+        {
+            let build = self.build_back(&probation.before, &plugin);
+            return self.put(swap, build);
+        }
+        let shadow = if swap.compare { record.policy.shadow } else { None };
+        if record.shadow().is_some() {
+            // A later generation takes the place of the one that was compared.
+            self.settle(&plugin);
+        }
+        let (registry, snapshot, workers) = (Rc::clone(&self.registry), Arc::clone(&self.snapshot), self.workers.len());
+        let told = self.told();
+        let done = self.done.0.clone();
+        spawn_local(async move {
+            let context = Context { registry: &registry, snapshot: &snapshot, told: &told, workers };
+            // One that was tried before it was compared is not tried again.
+            let tried = match swap.compare {
+                true => context.try_out(&swap.definition).await,
+                false => Ok(()),
+            };
+            let built = match (tried, shadow) {
+                (Err(error), _) => Err(error),
+                (Ok(()), None) => context.build(&swap.definition).await.map(Built::Instances),
+                (Ok(()), Some(time)) => {
+                    let shadows = super::shadowing::build(&context, &swap.definition).await;
+                    shadows.map(|shadows| Built::Shadows(time, shadows))
+                }
+            };
+            let _ = done.send(Done::Built(Box::new((swap, built))));
+        });
+    }
+
+    pub(super) fn on_built(&mut self, swap: Swap, built: Result<Built, BuildError>) {
+        match built {
+            Ok(Built::Instances(build)) => self.put(swap, build),
+            Ok(Built::Shadows(time, shadows)) => {
+                self.compare(swap, time, shadows);
+                self.end();
+            }
+            Err(error) => {
+                let plugin = Arc::clone(swap.definition.name());
+                self.give_up(&plugin, swap.reply, error.into());
+                self.end();
+            }
+        }
+    }
+
+    /// Puts what was built in place.
+    fn put(&mut self, swap: Swap, build: Build) {
+        let Build { chains, crossings, crews } = build;
+        let plugin = Arc::clone(swap.definition.name());
+        let place = Place { before: self.places(&plugin).collect(), baseline: self.refusals(&plugin), swap };
+        let reshaped: Vec<_> = chains
+            .iter()
+            .filter(|(_, chain)| chain.shapers.iter().any(|(_, element)| element.is_of(&plugin)))
+            .map(|(pool, chain)| (Arc::clone(pool), Arc::clone(chain)))
+            .collect();
+        let next = self.snapshot.with(&chains, &crossings);
+        let changeovers = crews.into_iter().map(|crew| Changeover { crew, ..Changeover::default() }).collect();
+        self.change_over(next, changeovers, Then::Swapped(Box::new(place)));
+        for (pool, chain) in reshaped {
+            self.reshape(&pool, Shapers::new(&chain));
+        }
+    }
+
+    /// All workers decide with it, unless one refused.
+    pub(super) fn on_swapped(&mut self, place: Place, refused: Option<Fault>) {
+        if let Some(fault) = refused {
+            let build = self.build_back(&place.before, place.swap.definition.name());
+            let next = self.snapshot.with(&build.chains, &build.crossings);
+            let changeovers = self.workers.iter().map(|_| Changeover::default()).collect();
+            return self.change_over(next, changeovers, Then::Reverted(Box::new(place), fault));
+        }
+        let Place { swap, before, baseline } = place;
+        let Swap { definition, back, why, loaded, reply, .. } = swap;
+        let (plugin, generation) = (Arc::clone(definition.name()), definition.generation());
+        let placed = loaded.elapsed();
+        let Some(record) = self.plugins.get_mut(&plugin) else {
+            answer(reply, Err(SwapError::Unused(plugin)));
+            return self.end();
+        };
+        record.busy = false;
+        let left = std::mem::replace(&mut record.definition, definition);
+        // What came back by itself is not left again by hand for what failed.
+        record.previous = if back && reply.is_none() { None } else { Some(left) };
+        let probation = record.policy.probation.filter(|_| !back);
+        record.stage = match probation {
+            Some(time) => {
+                let until = Instant::now() + time;
+                Stage::Probation(Probation { before, until, faults: HashMap::new(), baseline })
+            }
+            None => Stage::Steady,
+        };
+        let verb = if back { "is back" } else { "decides" };
+        let because = if why.is_empty() { why } else { format!(": {why}") };
+        record.last = Some(format!("generation {generation} {verb}{because}"));
+        tracing::info!(%plugin, generation, ?placed, "{verb}{because}");
+        match probation {
+            Some(_) => self.look_later(&plugin, generation),
+            None => self.settle(&plugin),
+        }
+        let swapped = match back {
+            true => Swapped::Returned { generation },
+            false => Swapped::Decides { generation, placed },
+        };
+        answer(reply, Ok(swapped));
+        self.finish(&plugin);
+        self.end();
+    }
+
+    /// The generation before decides again, since the next could not take over.
+    pub(super) fn on_reverted(&mut self, place: Place, fault: Fault) {
+        let plugin = Arc::clone(place.swap.definition.name());
+        let error =
+            BuildError::new(&place.swap.definition, "a worker".to_owned(), BuildReason::Trial("restore", fault));
+        self.settle(&plugin);
+        self.give_up(&plugin, place.swap.reply, error.into());
+        self.end();
+    }
+
+    /// Nothing has changed.
+    pub(super) fn give_up(&mut self, plugin: &Arc<str>, reply: Reply, error: SwapError) {
+        tracing::warn!(%plugin, %error, "not swapped; the generation before goes on");
+        if let Some(record) = self.plugins.get_mut(plugin) {
+            record.busy = false;
+            record.last = Some(format!("not swapped: {error}"));
+        }
+        answer(reply, Err(error));
+        self.finish(plugin);
+    }
+
+    /// Shows how a plugin is now, and reads its file once more if that changed meanwhile.
+    fn finish(&mut self, plugin: &Arc<str>) {
+        self.show(plugin);
+        let Some(record) = self.plugins.get_mut(plugin) else { return };
+        if std::mem::take(&mut record.again) {
+            let source = record.policy.source.clone();
+            self.load(plugin, source, None);
+        }
+    }
+
+    /// Neither what decided before nor what was compared is needed any more.
+    pub(super) fn settle(&mut self, plugin: &Arc<str>) {
+        for worker in &self.workers {
+            worker.tell(Command::Settle(Arc::clone(plugin)));
+        }
+        if let Some(record) = self.plugins.get_mut(plugin) {
+            record.stage = Stage::Steady;
+        }
+    }
+
+    /// A fault of a generation on probation. Whether it has to go.
+    pub(super) fn is_too_much(&mut self, slot: &Slot, element: &Arc<Element>, now: Instant) -> bool {
+        let Some(record) = self.plugins.get_mut(element.definition.name()) else { return false };
+        let is_current = Arc::ptr_eq(&record.definition, &element.definition);
+        let policy = record.policy.breaker.unwrap_or_default();
+        let Stage::Probation(probation) = &mut record.stage else { return false };
+        if record.busy || !is_current {
+            return false;
+        }
+        let breaker = probation.faults.entry(slot.clone()).or_insert_with(|| Breaker::new(policy, now));
+        breaker.fault(now).is_some()
+    }
+
+    fn look_later(&self, plugin: &Arc<str>, generation: u64) {
+        let (done, plugin) = (self.done.0.clone(), Arc::clone(plugin));
+        spawn_local(async move {
+            tokio::time::sleep(LOOK).await;
+            let _ = done.send(Done::Look(plugin, generation));
+        });
+    }
+
+    /// Ends a probation in time, or when too much is refused.
+    pub(super) fn look(&mut self, plugin: &Arc<str>, generation: u64) {
+        let now = self.refusals(plugin);
+        let Some(record) = self.plugins.get(plugin) else { return };
+        let Stage::Probation(probation) = &record.stage else { return };
+        if record.definition.generation() != generation || record.busy {
+            return;
+        }
+        let share = |(decisions, refusals): (u64, u64)| refusals as f64 / decisions.max(1) as f64;
+        let since = (now.0 - probation.baseline.0, now.1 - probation.baseline.1);
+        if since.0 >= DECISIONS && share(since) > share(probation.baseline) + REFUSALS {
+            let percent = (100.0 * share(since)).round();
+            let before = (100.0 * share(probation.baseline)).round();
+            let why = format!("generation {generation} refused {percent} % of requests, the one before {before} %");
+            tracing::warn!(%plugin, "{why}");
+            return self.roll_back(plugin, why, None);
+        }
+        if Instant::now() < probation.until {
+            return self.look_later(plugin, generation);
+        }
+        tracing::info!(%plugin, generation, "the probation is over");
+        self.settle(plugin);
+        self.show(plugin);
+    }
+
+    /// Decisions of a plugin, and refusals where it decides.
+    fn refusals(&self, plugin: &str) -> (u64, u64) {
+        let snapshot = &self.snapshot;
+        let uses = snapshot.uses().filter(|used| used.element.is_of(plugin));
+        let decisions = uses.map(|used| used.element.decisions.sum(|cell| cell.times.count())).sum();
+        let pools = snapshot.pools.iter().filter(|pool| pool.chain.elements().any(|(_, e)| e.is_of(plugin)));
+        let routes = snapshot.crossings.iter().flatten().filter(|crossing| crossing.element.is_of(plugin));
+        let verdicts = pools.map(|pool| &pool.verdicts).chain(routes.map(|crossing| &crossing.verdicts));
+        (decisions, verdicts.map(|verdicts| verdicts.sum(|cell| cell.refusals.get())).sum())
+    }
+
+    /// Where a plugin is used, and as what.
+    fn places(&self, plugin: &str) -> impl Iterator<Item = (Slot, Arc<Element>)> {
+        let slots = self.snapshot.slots().filter(|(_, element)| element.is_of(plugin));
+        slots.map(|(slot, element)| (slot, Arc::clone(element))).collect::<Vec<_>>().into_iter()
+    }
+
+    /// What brings these elements back.
+    fn build_back(&self, before: &HashMap<Slot, Arc<Element>>, plugin: &str) -> Build {
+        let element = |slot: &Slot, now: &Arc<Element>| match before.get(slot) {
+            Some(before) if now.is_of(plugin) => Arc::clone(before),
+            _ => Arc::clone(now),
+        };
+        let crews = self.workers.iter().map(|_| Crew::default()).collect();
+        let (chains, crossings) = self.snapshot.replaced(plugin, element);
+        Build { chains, crossings, crews }
+    }
+
+    /// What plugins of each pool were told.
+    pub(super) fn told(&self) -> HashMap<Arc<str>, Arc<Told>> {
+        self.tables.iter().map(|(pool, table)| (Arc::clone(pool), Arc::clone(&table.told))).collect()
+    }
+
+    /// Has the admin API tell how a plugin is now.
+    pub(super) fn show(&self, plugin: &Arc<str>) {
+        self.overview.show_plugin(plugin, self.plugins.get(plugin).map(super::plugins::Record::status));
+    }
+}
+
+/// What was built for a swap.
+pub(super) enum Built {
+    /// To decide.
+    Instances(Build),
+    /// To be compared for this time.
+    Shadows(Duration, super::shadowing::Shadows),
+}
+
+/// What a generation is built for.
+pub(super) struct Context<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) told: &'a HashMap<Arc<str>, Arc<Told>>,
+    pub(super) workers: usize,
+}
+
+impl Context<'_> {
+    /// A seat in each place of the plugin.
+    pub(super) fn seats(&self, definition: &Arc<Definition>, worker: usize) -> Vec<(Slot, Role, Seat)> {
+        let places = self.snapshot.slots().filter(|(_, element)| element.is_of(definition.name()));
+        let seat = |(slot, element): (Slot, &Arc<Element>)| {
+            let element = element.with(definition);
+            if let Slot::Router(route) = &slot {
+                let mut crossings = self.snapshot.crossings.iter().flatten();
+                let crossing = crossings.find(|crossing| crossing.name == *route)?;
+                let seat = Crossing { element, ..Crossing::clone(crossing) }.seat(worker, self.workers);
+                return Some((slot, Role::Router, seat));
+            }
+            let pool = self.snapshot.pools.iter().find(|pool| pool.name == *slot.name())?;
+            let told = self.told.get(slot.name())?;
+            let (role, rows) = match &slot {
+                Slot::Balancer(_, number) => (Role::Balancer, told.shaped.get(*number)?),
+                Slot::Shaper(..) => (Role::Shaper, &pool.rows),
+                _ => (Role::Affinity, &told.rows),
+            };
+            let load: &Arc<PoolLoad> = &pool.load;
+            let place = snapshot::Place { name: &pool.name, worker, workers: self.workers, load, rows };
+            Some((slot, role, element.seat(&place)))
+        };
+        places.filter_map(seat).collect()
+    }
+
+    /// Tries it in each place.
+    async fn try_out(&self, definition: &Arc<Definition>) -> Result<(), BuildError> {
+        for (_, role, seat) in self.seats(definition, 0) {
+            let lost = BuildError::new(definition, format!("`{}`", seat.pool), BuildReason::NoAnswer);
+            self.registry.work(move || trial(role, seat)).await.unwrap_or(Err(lost))?;
+        }
+        Ok(())
+    }
+
+    /// Builds an instance for every worker and place.
+    async fn build(&self, definition: &Arc<Definition>) -> Result<Build, BuildError> {
+        let with = |_: &Slot, element: &Arc<Element>| match element.is_of(definition.name()) {
+            true => element.with(definition),
+            false => Arc::clone(element),
+        };
+        let (chains, crossings) = self.snapshot.replaced(definition.name(), with);
+        let mut crews: Vec<Crew> = (0..self.workers).map(|_| Crew::default()).collect();
+        for (name, chain) in &chains {
+            let (Some(pool), Some(told)) =
+                (self.snapshot.pools.iter().find(|pool| pool.name == *name), self.told.get(name))
+            else {
+                continue;
+            };
+            let pool = snapshot::Pool { chain: Arc::clone(chain), ..snapshot::Pool::clone(pool) };
+            let needed = |element: &Arc<Element>| element.is_of(definition.name());
+            let seats = preparation::crews(self.registry, &pool, told, self.workers, needed).await?;
+            for (crew, seats) in crews.iter_mut().zip(seats) {
+                crew.pools.insert(Arc::clone(name), seats);
+            }
+        }
+        for (route, crossing) in &crossings {
+            let instances = preparation::routers(self.registry, crossing, self.workers).await?;
+            for (crew, instance) in crews.iter_mut().zip(instances) {
+                crew.routers.insert(Arc::clone(route), instance);
+            }
+        }
+        Ok(Build { chains, crossings, crews })
+    }
+}
+
+/// Tells who asked, if anybody did and is still there.
+pub(super) fn answer(reply: Reply, with: Result<Swapped, SwapError>) {
+    if let Some(reply) = reply {
+        let _ = reply.send(with);
+    }
+}
