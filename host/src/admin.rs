@@ -129,10 +129,13 @@ pub enum Stage {
     },
 }
 
+/// Names of listeners, and the addresses that were bound for them.
+type Listeners = Vec<(Arc<str>, SocketAddr)>;
+
 /// What the admin API tells of.
 #[derive(Clone)]
 pub struct Overview {
-    listeners: Rc<RefCell<Vec<(Arc<str>, SocketAddr)>>>,
+    listeners: Rc<RefCell<Listeners>>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     plugins: Rc<RefCell<BTreeMap<Arc<str>, PluginStatus>>>,
     started: Instant,

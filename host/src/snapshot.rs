@@ -65,6 +65,15 @@ pub struct Used<'a> {
     pub element: &'a Arc<Element>,
 }
 
+/// Chains of pools and crossings of routes, by name, that take the place of others.
+#[derive(Debug, Default)]
+pub struct Replaced {
+    /// By pool.
+    pub chains: HashMap<Arc<str>, Arc<Chain>>,
+    /// By route.
+    pub crossings: HashMap<Arc<str>, Arc<Crossing>>,
+}
+
 impl Snapshot {
     /// Every use of a plugin, by pool and then by route.
     pub fn uses(&self) -> impl Iterator<Item = Used<'_>> {
@@ -106,11 +115,7 @@ impl Snapshot {
     }
 
     /// Chains and crossings that use a plugin, with the elements that `element` answers for each place.
-    pub fn replaced(
-        &self,
-        plugin: &str,
-        element: impl Fn(&Slot, &Arc<Element>) -> Arc<Element>,
-    ) -> (HashMap<Arc<str>, Arc<Chain>>, HashMap<Arc<str>, Arc<Crossing>>) {
+    pub fn replaced(&self, plugin: &str, element: impl Fn(&Slot, &Arc<Element>) -> Arc<Element>) -> Replaced {
         let uses = |chain: &Chain| chain.elements().any(|(_, element)| element.is_of(plugin));
         let pools = self.pools.iter().filter(|pool| uses(&pool.chain));
         let chains = pools.map(|pool| (Arc::clone(&pool.name), Arc::new(pool.chain.replaced(&pool.name, &element))));
@@ -120,12 +125,13 @@ impl Snapshot {
             let element = element(&Slot::Router(Arc::clone(name)), &crossing.element);
             (Arc::clone(name), Arc::new(Crossing { element, ..Crossing::clone(crossing) }))
         });
-        (chains.collect(), crossings.collect())
+        Replaced { chains: chains.collect(), crossings: crossings.collect() }
     }
 
     /// The same with these chains and crossings.
     #[must_use]
-    pub fn with(&self, chains: &HashMap<Arc<str>, Arc<Chain>>, crossings: &HashMap<Arc<str>, Arc<Crossing>>) -> Self {
+    pub fn with(&self, replaced: &Replaced) -> Self {
+        let Replaced { chains, crossings } = replaced;
         let mut next = self.clone();
         for pool in &mut next.pools {
             if let Some(chain) = chains.get(&pool.name) {
@@ -235,6 +241,11 @@ pub enum Slot {
 }
 
 impl Slot {
+    /// `pool` or `route`.
+    pub fn kind(&self) -> &'static str {
+        if matches!(self, Self::Router(_)) { "route" } else { "pool" }
+    }
+
     /// The pool, or the route.
     pub fn name(&self) -> &Arc<str> {
         match self {
@@ -245,8 +256,7 @@ impl Slot {
 
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if matches!(self, Self::Router(_)) { "route" } else { "pool" };
-        write!(f, "{kind} `{}`", self.name())
+        write!(f, "{} `{}`", self.kind(), self.name())
     }
 }
 

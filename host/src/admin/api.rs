@@ -81,7 +81,8 @@ fn ready(state: &State) -> Answer {
 }
 
 fn metrics(state: &State) -> Answer {
-    let text = metrics::render(&state.overview.snapshot(), state.overview.started.elapsed());
+    let text =
+        metrics::render(&state.overview.snapshot(), &state.overview.plugins.borrow(), state.overview.started.elapsed());
     let mut response = Response::new(Full::new(Bytes::from(text)));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);

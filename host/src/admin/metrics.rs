@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::PluginStatus;
 use crate::decide::{FaultKind, OutcomeKind, Readiness};
-use crate::snapshot::{Element, Listener, Snapshot, Used};
-use crate::telemetry::counters::{DECISION_BOUNDS, Decisions, REQUEST_BOUNDS};
+use crate::snapshot::shadow::Compared;
+use crate::snapshot::{BreakerState, Comparison, Element, Listener, Slot, Snapshot, Used};
+use crate::telemetry::counters::{DECISION_BOUNDS, Decisions, Histogram, REQUEST_BOUNDS};
 
 /// Everything that is counted.
-pub(super) fn render(snapshot: &Snapshot, uptime: Duration) -> String {
+pub(super) fn render(snapshot: &Snapshot, plugins: &BTreeMap<Arc<str>, PluginStatus>, uptime: Duration) -> String {
     let mut page = Page(String::new());
     page.about("trimtab_info", "gauge", "Always 1; the version.");
     page.sample("trimtab_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -18,6 +21,7 @@ pub(super) fn render(snapshot: &Snapshot, uptime: Duration) -> String {
     requests(&mut page, snapshot);
     backends(&mut page, snapshot);
     decisions(&mut page, snapshot);
+    shadows(&mut page, plugins);
     page.0
 }
 
@@ -106,7 +110,7 @@ fn for_backends(snapshot: &Snapshot, mut each: impl FnMut(&[(&str, &str); 2], &c
 
 fn decisions(page: &mut Page, snapshot: &Snapshot) {
     // A plugin may stand twice in one chain.
-    let mut places: BTreeMap<[(&str, &str); 3], Vec<&Element>> = BTreeMap::new();
+    let mut places: BTreeMap<[(&str, &str); 3], Vec<&Arc<Element>>> = BTreeMap::new();
     for used in snapshot.uses() {
         let labels = [("plugin", &**used.element.definition.name()), place(&used), ("role", used.role)];
         places.entry(labels).or_default().push(used.element);
@@ -129,8 +133,79 @@ fn decisions(page: &mut Page, snapshot: &Snapshot) {
             page.sample(name, &[plugin, place, role, ("kind", kind.as_str())], count);
         }
     }
+    let name = "trimtab_breaker_open";
+    page.about(name, "gauge", "1 while nobody asks the plugin, 0.5 while one worker tries it again, else 0.");
+    for (labels, elements) in &places {
+        let state = elements.iter().map(|element| match element.health.state() {
+            BreakerState::Closed => 0.0,
+            BreakerState::HalfOpen => 0.5,
+            BreakerState::Open => 1.0,
+        });
+        page.sample(name, labels, state.fold(0.0, f64::max));
+    }
+    let name = "trimtab_breaker_opened_total";
+    page.about(name, "counter", "How often the plugin failed so often that it was not asked for a while.");
+    for (labels, elements) in &places {
+        page.sample(name, labels, elements.iter().map(|element| element.health.opened()).sum::<u64>());
+    }
+    let name = "trimtab_plugin_generation";
+    page.about(name, "gauge", "Number of the generation that decides.");
+    for (labels, elements) in &places {
+        let generation = elements.iter().map(|element| element.definition.generation()).max();
+        page.sample(name, labels, generation.unwrap_or_default());
+    }
     tables(page, snapshot);
     verdicts(page, snapshot);
+}
+
+/// How generations do that are compared.
+fn shadows(page: &mut Page, plugins: &BTreeMap<Arc<str>, PluginStatus>) {
+    let places = || {
+        let each = |(plugin, status): (&'_ Arc<str>, &'_ PluginStatus)| {
+            let plugin = plugin.to_string();
+            let of = move |(slot, comparison): &(Slot, Arc<Comparison>)| {
+                (plugin.clone(), slot.kind(), slot.name().to_string(), Arc::clone(comparison))
+            };
+            status.comparisons.iter().map(of).collect::<Vec<_>>()
+        };
+        plugins.iter().flat_map(each).collect::<Vec<_>>()
+    };
+    let places = places();
+    if places.is_empty() {
+        return;
+    }
+    let name = "trimtab_shadow_decisions_total";
+    page.about(name, "counter", "Decisions that a generation made beside the one that decides, by whether they agree.");
+    for (plugin, kind, place, comparison) in &places {
+        let agreed = comparison.sum(|cell| cell.agreed.get());
+        let differed = comparison.sum(|cell| cell.differed.get());
+        for (word, count) in [("true", agreed), ("false", differed)] {
+            page.sample(name, &[("plugin", plugin), (kind, place), ("agreed", word)], count);
+        }
+    }
+    let name = "trimtab_shadow_decision_seconds";
+    page.about(name, "histogram", "Time of a decision while two generations are compared.");
+    for (plugin, kind, place, comparison) in &places {
+        let labels = |which| [("plugin", plugin.as_str()), (*kind, place.as_str()), ("generation", which)];
+        let buckets = |read: fn(&Compared) -> &Histogram<9>| {
+            (0..=DECISION_BOUNDS.len()).map(move |bucket| comparison.sum(|cell| read(cell).bucket(bucket)))
+        };
+        let sum = |read: fn(&Compared) -> &Histogram<9>| comparison.sum(|cell| read(cell).sum_ns());
+        let read: fn(&Compared) -> &Histogram<9> = |cell| &cell.deciding;
+        page.histogram(name, &labels("deciding"), &DECISION_BOUNDS, buckets(read), sum(read));
+        let read: fn(&Compared) -> &Histogram<9> = |cell| &cell.shadow;
+        page.histogram(name, &labels("shadow"), &DECISION_BOUNDS, buckets(read), sum(read));
+    }
+    let name = "trimtab_shadow_answers_total";
+    page.about(name, "counter", "Backends or pools that both generations answered.");
+    for (plugin, kind, place, comparison) in &places {
+        for (answer, counts) in comparison.answered() {
+            for (which, count) in ["deciding", "shadow"].into_iter().zip(counts) {
+                let labels = [("plugin", &**plugin), (*kind, &**place), ("answer", &**answer), ("generation", which)];
+                page.sample(name, &labels, count);
+            }
+        }
+    }
 }
 
 /// The label that says where a plugin decides.

@@ -23,7 +23,7 @@ use crate::snapshot::{
 use crate::telemetry::counters::PerWorker;
 
 /// What control and the workers start with, or go on with.
-pub struct Assembly {
+pub(super) struct Assembly {
     /// The snapshot.
     pub snapshot: Arc<Snapshot>,
     /// For each worker, the instances that it does not have yet.
@@ -33,10 +33,10 @@ pub struct Assembly {
 }
 
 /// Plugins by name.
-pub type Definitions = BTreeMap<Arc<str>, Arc<Definition>>;
+pub(super) type Definitions = BTreeMap<Arc<str>, Arc<Definition>>;
 
 /// What is running, and is to be changed.
-pub struct Before<'a> {
+pub(super) struct Before<'a> {
     /// What it was made from.
     pub config: &'a Config,
     /// As it is now.
@@ -46,7 +46,7 @@ pub struct Before<'a> {
 }
 
 /// What assembling works with.
-pub struct Means<'a> {
+pub(super) struct Means<'a> {
     /// Builds instances.
     pub registry: &'a Registry,
     /// Derives secrets.
@@ -61,7 +61,7 @@ pub struct Means<'a> {
 ///
 /// # Errors
 /// Everything that is wrong with the plugins.
-pub async fn assemble(
+pub(super) async fn assemble(
     config: &Config,
     means: &Means<'_>,
     before: Option<&Before<'_>>,
@@ -114,7 +114,7 @@ pub async fn assemble(
 }
 
 /// The names of all plugins that are used.
-pub fn used(config: &Config) -> impl Iterator<Item = &Arc<str>> {
+pub(super) fn used(config: &Config) -> impl Iterator<Item = &Arc<str>> {
     let pools = config.pools.values().flat_map(|pool| pool.affinity.iter().chain(&pool.balancer));
     let routers = config.routes.iter().filter_map(|route| route.router.as_ref().map(|router| &router.used));
     let names: std::collections::BTreeSet<_> = pools.chain(routers).map(|used| &used.plugin).collect();
@@ -122,7 +122,7 @@ pub fn used(config: &Config) -> impl Iterator<Item = &Arc<str>> {
 }
 
 /// Where the configuration has a plugin from.
-pub fn source(config: &Config, plugin: &str) -> Source {
+pub(super) fn source(config: &Config, plugin: &str) -> Source {
     match config.plugins.get(plugin).and_then(|plugin| plugin.component.clone()) {
         Some(path) => Source::File(path),
         None => Source::BuiltIn,
@@ -133,7 +133,11 @@ pub fn source(config: &Config, plugin: &str) -> Source {
 ///
 /// # Errors
 /// Everything that is wrong with them.
-pub async fn load(config: &Config, registry: &Registry, known: Definitions) -> Result<Definitions, Vec<StartError>> {
+pub(super) async fn load(
+    config: &Config,
+    registry: &Registry,
+    known: Definitions,
+) -> Result<Definitions, Vec<StartError>> {
     let mut definitions = known;
     let mut errors = Vec::new();
     let missing: Vec<_> = used(config).filter(|name| !definitions.contains_key(*name)).collect();
@@ -215,7 +219,7 @@ impl Before<'_> {
 }
 
 /// Whether `next` is to have the sockets of `before`.
-pub fn continues(before: &config::Listener, next: &config::Listener) -> bool {
+pub(super) fn continues(before: &config::Listener, next: &config::Listener) -> bool {
     before.address == next.address && (before.name == next.name || before.address.port() != 0)
 }
 

@@ -19,7 +19,7 @@ use crate::plugin::{BuildError, BuildReason, Definition, LoadError, Registry, Se
 use crate::server::breaker::Breaker;
 use crate::server::preparation::{self, Shapers};
 use crate::server::trial::{Role, trial};
-use crate::snapshot::{self, Chain, Crew, Crossing, Element, Slot, Snapshot, Told};
+use crate::snapshot::{self, Crew, Crossing, Element, Replaced, Slot, Snapshot, Told};
 use crate::worker::{Changeover, Command};
 
 /// How often a generation on probation is looked at.
@@ -55,8 +55,7 @@ pub(super) struct Place {
 
 /// What a swap puts into the snapshot.
 pub(super) struct Build {
-    chains: HashMap<Arc<str>, Arc<Chain>>,
-    crossings: HashMap<Arc<str>, Arc<Crossing>>,
+    replaced: Replaced,
     crews: Vec<Crew>,
 }
 
@@ -176,15 +175,16 @@ impl Control {
 
     /// Puts what was built in place.
     fn put(&mut self, swap: Swap, build: Build) {
-        let Build { chains, crossings, crews } = build;
+        let Build { replaced, crews } = build;
         let plugin = Arc::clone(swap.definition.name());
         let place = Place { before: self.places(&plugin).collect(), baseline: self.refusals(&plugin), swap };
-        let reshaped: Vec<_> = chains
+        let reshaped: Vec<_> = replaced
+            .chains
             .iter()
             .filter(|(_, chain)| chain.shapers.iter().any(|(_, element)| element.is_of(&plugin)))
             .map(|(pool, chain)| (Arc::clone(pool), Arc::clone(chain)))
             .collect();
-        let next = self.snapshot.with(&chains, &crossings);
+        let next = self.snapshot.with(&replaced);
         let changeovers = crews.into_iter().map(|crew| Changeover { crew, ..Changeover::default() }).collect();
         self.change_over(next, changeovers, Then::Swapped(Box::new(place)));
         for (pool, chain) in reshaped {
@@ -196,7 +196,7 @@ impl Control {
     pub(super) fn on_swapped(&mut self, place: Place, refused: Option<Fault>) {
         if let Some(fault) = refused {
             let build = self.build_back(&place.before, place.swap.definition.name());
-            let next = self.snapshot.with(&build.chains, &build.crossings);
+            let next = self.snapshot.with(&build.replaced);
             let changeovers = self.workers.iter().map(|_| Changeover::default()).collect();
             return self.change_over(next, changeovers, Then::Reverted(Box::new(place), fault));
         }
@@ -348,8 +348,7 @@ impl Control {
             _ => Arc::clone(now),
         };
         let crews = self.workers.iter().map(|_| Crew::default()).collect();
-        let (chains, crossings) = self.snapshot.replaced(plugin, element);
-        Build { chains, crossings, crews }
+        Build { replaced: self.snapshot.replaced(plugin, element), crews }
     }
 
     /// What plugins of each pool were told.
@@ -420,9 +419,9 @@ impl Context<'_> {
             true => element.with(definition),
             false => Arc::clone(element),
         };
-        let (chains, crossings) = self.snapshot.replaced(definition.name(), with);
+        let replaced = self.snapshot.replaced(definition.name(), with);
         let mut crews: Vec<Crew> = (0..self.workers).map(|_| Crew::default()).collect();
-        for (name, chain) in &chains {
+        for (name, chain) in &replaced.chains {
             let (Some(pool), Some(told)) =
                 (self.snapshot.pools.iter().find(|pool| pool.name == *name), self.told.get(name))
             else {
@@ -435,13 +434,13 @@ impl Context<'_> {
                 crew.pools.insert(Arc::clone(name), seats);
             }
         }
-        for (route, crossing) in &crossings {
+        for (route, crossing) in &replaced.crossings {
             let instances = preparation::routers(self.registry, crossing, self.workers).await?;
             for (crew, instance) in crews.iter_mut().zip(instances) {
                 crew.routers.insert(Arc::clone(route), instance);
             }
         }
-        Ok(Build { chains, crossings, crews })
+        Ok(Build { replaced, crews })
     }
 }
 
