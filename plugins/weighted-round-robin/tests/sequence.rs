@@ -1,8 +1,8 @@
 //! The sequence of `weighted-round-robin`, natively: against nginx's algorithm, and through changes.
 
 use proptest::prelude::*;
-use trimtab_sdk::testing::{Pool, assert_answers, assert_large_tables, instance};
-use trimtab_sdk::{Balancer, Readiness};
+use trimtab_sdk::testing::{Pool, assert_answers, assert_hands_over, assert_large_tables, instance, large_table};
+use trimtab_sdk::{Balancer, Handoff, Readiness};
 use weighted_round_robin::{WeightedRoundRobin, sequence};
 
 const IDS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -63,6 +63,73 @@ fn huge_weights_keep_their_shares_in_bounded_memory() {
 fn the_contract_is_kept() {
     assert_answers::<WeightedRoundRobin>("{}");
     assert_large_tables::<WeightedRoundRobin>("{}");
+    assert_hands_over::<WeightedRoundRobin>("{}");
+}
+
+#[test]
+fn a_swap_goes_on_exactly_where_it_was() {
+    let rows = [("a", 5), ("b", 1), ("c", 1)];
+    for before in 0..14 {
+        let mut pool = Pool::<WeightedRoundRobin>::with_workers(2, "{}", &rows);
+        let first = pool.picks(before);
+        pool.hand_over();
+        let picks = format!("{first} {}", pool.picks(14 - before));
+        assert_eq!(picks.trim(), "a a b a c a a a a b a c a a", "after {before}");
+    }
+    // The retries of each worker have a place of their own.
+    let retries = |swaps: bool| {
+        let mut pool = Pool::<WeightedRoundRobin>::with_workers(2, "{}", &[("a", 5), ("b", 2), ("c", 1), ("d", 4)]);
+        let mut retry = |nth: usize| {
+            if swaps && nth % 5 == 0 {
+                pool.hand_over();
+            }
+            pool.retry(&[["a", "b"][nth % 2]]).expect("others are ready")
+        };
+        (0..60).map(&mut retry).collect::<Vec<_>>()
+    };
+    assert_eq!(retries(true), retries(false));
+}
+
+#[test]
+fn known_backends_keep_what_they_are_owed_in_another_table() {
+    for before in 0..8 {
+        let mut pool = Pool::<WeightedRoundRobin>::new("{}", &[("x", 8), ("a", 5), ("b", 2), ("c", 1)]);
+        let mut counts = [0; 4];
+        let mut retry = |pool: &mut Pool<WeightedRoundRobin>, times: usize| {
+            for _ in 0..times {
+                let id = pool.retry(&["x"]).expect("others are ready");
+                counts[IDS.iter().position(|other| *other == id).expect("an id")] += 1;
+            }
+        };
+        retry(&mut pool, before);
+        pool.hand_over_to(&[("c", 1), ("d", 0), ("b", 2), ("x", 8), ("a", 5)]);
+        retry(&mut pool, 8 - before);
+        for (count, weight) in counts.into_iter().zip([5, 2, 1, 0]) {
+            assert!(i32::abs_diff(count, weight) <= 1, "{counts:?} after {before}");
+        }
+    }
+}
+
+#[test]
+fn a_large_table_is_a_small_state() {
+    let table = large_table(10_000);
+    let started = || {
+        let (mut balancer, _) = WeightedRoundRobin::configure("{}", &instance(0, 1)).expect("good settings");
+        balancer.update(&table);
+        balancer
+    };
+    let state = started().save();
+    assert!(state.len() < 128 << 10, "{} bytes", state.len());
+    started().restore(&state).expect("a state of its own");
+}
+
+#[test]
+fn a_state_of_another_version_is_refused() {
+    let mut pool = Pool::<WeightedRoundRobin>::new("{}", &[("a", 1)]);
+    let mut state = pool.saved(0);
+    state[0] = 9;
+    let (mut balancer, _) = WeightedRoundRobin::configure("{}", &instance(0, 1)).expect("good settings");
+    assert!(balancer.restore(&state).is_err_and(|error| error.contains("version 9")));
 }
 
 #[test]
