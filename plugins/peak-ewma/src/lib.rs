@@ -4,13 +4,17 @@
 //! Latency and requests in flight are the host's and hold for all workers; the average jumps to a peak at once and decays
 //! with a time constant of 10 s. What is added here, per worker ([`Standing`]): failures count as slow, so that a
 //! backend which fails at once does not look fast, and a cost that nobody renewed fades, so that a backend which was slow
-//! is tried again. A backend that was never measured counts as usual and gets one request at a time.
+//! is tried again. A backend that was never measured counts as usual and gets one request at a time. The next generation
+//! takes all that over (`state.rs`).
 
 mod standing;
+mod state;
 
 use serde::Deserialize;
 use trimtab_sdk::draw::{Bits, Candidate, Draw, Drawn};
-use trimtab_sdk::{Backend, Balancer, Instance, Moment, Observer, Outcome, OutcomeKind, Plan, Verdict, load, settings};
+use trimtab_sdk::{
+    Backend, Balancer, Handoff, Instance, Moment, Observer, Outcome, OutcomeKind, Plan, Verdict, load, settings,
+};
 use xxhash_rust::xxh64::xxh64;
 
 pub use standing::Standing;
@@ -82,11 +86,7 @@ impl Balancer for PeakEwma {
         if ids != self.ids {
             let mut known: Vec<_> = self.ids.iter().copied().zip(self.standings.drain(..)).collect();
             known.sort_unstable_by_key(|(id, _)| *id);
-            let standing = |id: &u64| match known.binary_search_by_key(id, |(known, _)| *known) {
-                Ok(at) => known[at].1,
-                Err(_) => Standing::default(),
-            };
-            self.standings = ids.iter().map(standing).collect();
+            self.standings = ids.iter().map(|id| of(&known, *id).unwrap_or_default()).collect();
             self.ids = ids;
         }
         self.adjust(backends);
@@ -136,6 +136,21 @@ impl Observer for PeakEwma {
     }
 }
 
+impl Handoff for PeakEwma {
+    fn save(&mut self) -> Vec<u8> {
+        state::to_bytes(self.usual_us, self.ids.iter().copied().zip(self.standings.iter().copied()))
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), String> {
+        let (usual_us, known) = state::from_bytes(state)?;
+        self.usual_us = usual_us;
+        for (id, standing) in self.ids.iter().zip(&mut self.standings) {
+            *standing = of(&known, *id).unwrap_or(*standing);
+        }
+        Ok(())
+    }
+}
+
 impl PeakEwma {
     fn cost(&mut self, candidate: Candidate, now_us: u64) -> Cost {
         let measured = load::latency_us(candidate.index).map(f64::from);
@@ -159,10 +174,15 @@ impl PeakEwma {
     }
 }
 
+/// What is known of a backend, in a list sorted by the hash of the id.
+fn of(known: &[(u64, Standing)], id: u64) -> Option<Standing> {
+    known.binary_search_by_key(&id, |(known, _)| *known).ok().map(|at| known[at].1)
+}
+
 /// Whether an attempt counts as slow: it failed, or the backend asked for less.
 fn is_slow(outcome: &Outcome) -> bool {
     use OutcomeKind::{ConnectError, Reset, ServerError, Timeout};
     matches!(outcome.kind, ServerError | ConnectError | Reset | Timeout) || matches!(outcome.status, 429 | 503)
 }
 
-trimtab_sdk::export_balancer!(PeakEwma, observer);
+trimtab_sdk::export_balancer!(PeakEwma, observer, handoff);

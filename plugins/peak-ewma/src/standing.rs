@@ -12,7 +12,7 @@ const NOTHING: f64 = 1e-3;
 const FRESH_US: u64 = 100_000;
 
 /// The standing of a backend with one worker.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Standing {
     /// Share of attempts that count as slow, 0 to 1, as of `slow_at_us`.
     slow: f64,
@@ -24,6 +24,33 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Bytes of one, for the next generation.
+    pub const BYTES: usize = 28;
+
+    /// Those: share (a float), its time, failures and the time of the last pick, in little-endian.
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..8].copy_from_slice(&self.slow.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.slow_at_us.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.failures.to_le_bytes());
+        bytes[20..].copy_from_slice(&self.picked_at_us.to_le_bytes());
+        bytes
+    }
+
+    /// From bytes of the generation before; none where they hold no share.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (slow, rest) = bytes.split_first_chunk()?;
+        let (slow_at_us, rest) = rest.split_first_chunk()?;
+        let (failures, rest) = rest.split_first_chunk()?;
+        let slow = f64::from_le_bytes(*slow);
+        (0.0..=1.0).contains(&slow).then_some(Self {
+            slow,
+            slow_at_us: u64::from_le_bytes(*slow_at_us),
+            failures: u32::from_le_bytes(*failures),
+            picked_at_us: u64::from_le_bytes(rest.try_into().ok()?),
+        })
+    }
+
     /// This worker picks it.
     pub fn picked(&mut self, now_us: u64) {
         self.picked_at_us = now_us;
@@ -123,6 +150,19 @@ mod tests {
         standing.failed_in_a_row(0, 12 * SECOND);
         standing.failed_in_a_row(1, 1_000 * SECOND);
         assert_near(standing.slow_share(1_000 * SECOND), 0.25);
+    }
+
+    #[test]
+    fn it_crosses_as_bytes() {
+        let mut standing = Standing::default();
+        standing.failed_in_a_row(3, SECOND);
+        standing.picked(2 * SECOND);
+        let bytes = standing.to_bytes();
+        assert_eq!(Standing::from_bytes(&bytes), Some(standing));
+        assert_eq!(Standing::from_bytes(&bytes[1..]), None);
+        let mut broken = bytes;
+        broken[..8].copy_from_slice(&f64::NAN.to_le_bytes());
+        assert_eq!(Standing::from_bytes(&broken), None);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use peak_ewma::PeakEwma;
-use trimtab_sdk::testing::{Pool, assert_answers, assert_large_tables, instance, outcome, pass};
-use trimtab_sdk::{Balancer, Outcome, OutcomeKind};
+use trimtab_sdk::testing::{Pool, assert_answers, assert_hands_over, assert_large_tables, instance, outcome, pass};
+use trimtab_sdk::{Balancer, Handoff, Outcome, OutcomeKind};
 
 /// A pool of `a` and `b`, with these latencies.
 fn pair(latencies: [Option<u32>; 2]) -> Pool<PeakEwma> {
@@ -148,6 +148,29 @@ fn what_is_known_follows_the_backend_through_tables() {
 }
 
 #[test]
+fn a_swap_forgets_nothing() {
+    let mut pool = pair([Some(1_000), Some(1_000)]);
+    let bad = pool.outcome("a", OutcomeKind::Reset, 1_000);
+    pool.observe(0, &[bad; 10]);
+    assert_eq!(a_of_100(&mut pool), 0);
+    pool.hand_over();
+    assert_eq!(a_of_100(&mut pool), 0);
+    pool.hand_over_to(&[("c", 0), ("b", 1), ("a", 1)]);
+    (0..3).zip(["c", "b", "a"]).for_each(|(_, id)| pool.set_latency(id, Some(1_000)));
+    assert_eq!(a_of_100(&mut pool), 0, "by id");
+    pool.restart();
+    assert!(a_of_100(&mut pool) > 20, "without it all is new");
+}
+
+#[test]
+fn a_state_of_another_version_is_refused() {
+    let mut state = pair([None, None]).saved(0);
+    state[0] = 9;
+    let (mut balancer, _) = PeakEwma::configure("{}", &instance(0, 1)).expect("good settings");
+    assert!(balancer.restore(&state).is_err_and(|error| error.contains("version 9")));
+}
+
+#[test]
 fn it_asks_for_outcomes_and_ticks() {
     let pool = pair([None, None]);
     assert!(pool.plan().observe && pool.plan().tick_ms == 1_000);
@@ -157,6 +180,7 @@ fn it_asks_for_outcomes_and_ticks() {
 fn the_contract_is_kept() {
     assert_answers::<PeakEwma>("{}");
     assert_large_tables::<PeakEwma>("{}");
+    assert_hands_over::<PeakEwma>("{}");
 }
 
 #[test]
