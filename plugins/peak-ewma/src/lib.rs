@@ -18,6 +18,7 @@ use trimtab_sdk::{
 use xxhash_rust::xxh64::xxh64;
 
 pub use standing::Standing;
+use state::State;
 
 /// How often the usual latency is looked up…
 const TICK_MS: u32 = 1_000;
@@ -138,11 +139,12 @@ impl Observer for PeakEwma {
 
 impl Handoff for PeakEwma {
     fn save(&mut self) -> Vec<u8> {
-        state::to_bytes(self.usual_us, self.ids.iter().copied().zip(self.standings.iter().copied()))
+        let known = self.ids.iter().copied().zip(self.standings.iter().copied()).collect();
+        State { usual_us: self.usual_us, known }.to_bytes()
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), String> {
-        let (usual_us, known) = state::from_bytes(state)?;
+        let State { usual_us, known } = State::from_bytes(state)?;
         self.usual_us = usual_us;
         for (id, standing) in self.ids.iter().zip(&mut self.standings) {
             *standing = of(&known, *id).unwrap_or(*standing);

@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 use rendezvous::Rendezvous;
 use trimtab_sdk::Balancer;
-use trimtab_sdk::testing::hashing::{assert_bounded, assert_outage_moves_its_own, assert_walks_on, equal};
-use trimtab_sdk::testing::spread::{counts, imbalance, moved};
+use trimtab_sdk::testing::hashing::{
+    assert_bounded, assert_leaving_moves_its_own, assert_outage_moves_its_own, assert_walks_on, equal,
+};
+use trimtab_sdk::testing::spread::{counts, imbalance};
 use trimtab_sdk::testing::{Keys, backends, instance};
 
 #[test]
@@ -30,20 +32,7 @@ fn equal_backends_are_even() {
 
 #[test]
 fn what_leaves_moves_its_own_share_alone() {
-    for count in [10, 100] {
-        let mut keys = Keys::<Rendezvous>::new("{}", equal(count));
-        let before = keys.places(50_000);
-        let mut table = equal(count);
-        let gone = table.remove(3).id;
-        table.reverse();
-        keys.update(table);
-        let after = keys.places(50_000);
-        for (before, after) in before.iter().zip(&after) {
-            assert!(before == after || before.as_deref() == Some(&gone), "{before:?} moved to {after:?}");
-        }
-        let share = moved(&before, &after) * f64::from(count);
-        assert!((0.8..1.2).contains(&share), "{count} backends: {share} of a backend's share moved");
-    }
+    assert_leaving_moves_its_own::<Rendezvous>("{}", 0.8..1.2);
 }
 
 #[test]

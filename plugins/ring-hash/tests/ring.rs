@@ -2,27 +2,16 @@
 
 use proptest::prelude::*;
 use ring_hash::{Ring, RingHash};
-use trimtab_sdk::testing::hashing::{assert_bounded, assert_outage_moves_its_own, assert_walks_on, equal};
-use trimtab_sdk::testing::spread::{imbalance, moved};
+use trimtab_sdk::testing::hashing::{
+    assert_bounded, assert_leaving_moves_its_own, assert_outage_moves_its_own, assert_walks_on, equal,
+};
+use trimtab_sdk::testing::spread::imbalance;
 use trimtab_sdk::testing::{Keys, backends, instance};
 use trimtab_sdk::{Backend, Balancer, Readiness};
 
 #[test]
 fn what_leaves_moves_its_own_share_alone() {
-    for count in [10, 100] {
-        let mut keys = Keys::<RingHash>::new("{}", equal(count));
-        let before = keys.places(50_000);
-        let mut table = equal(count);
-        let gone = table.remove(3).id;
-        table.reverse();
-        keys.update(table);
-        let after = keys.places(50_000);
-        for (before, after) in before.iter().zip(&after) {
-            assert!(before == after || before.as_deref() == Some(&gone), "{before:?} moved to {after:?}");
-        }
-        let share = moved(&before, &after) * f64::from(count);
-        assert!((0.6..1.4).contains(&share), "{count} backends: {share} of a backend's share moved");
-    }
+    assert_leaving_moves_its_own::<RingHash>("{}", 0.6..1.4);
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl WeightedRoundRobin {
     /// so the share of a failing backend is spread over all others by weight.
     fn pick_again(&mut self) -> Verdict {
         let period = self.sequence.len();
-        // Asking the host costs 50 times a step, and a heavy backend may fill thousands of steps.
+        // Asking the host costs many times a step, and a heavy backend may fill thousands of steps.
         let mut tried = Vec::new();
         for at in (0..period).map(|step| (self.retry + step) % period) {
             let index = self.sequence[at];

@@ -7,8 +7,6 @@
 //! then for each candidate XXH64 of its id (8) and its current weight (4, signed). Where all candidates are owed nothing,
 //! the sequence begins.
 
-use std::collections::HashMap;
-
 /// What the bytes begin with.
 const VERSION: u8 = 1;
 /// As many candidates as 1 MiB holds; those behind them count as new.
@@ -51,10 +49,12 @@ impl Place {
         if period == 0 || before == 0 {
             return 0;
         }
-        let known: HashMap<u64, i32> = self.current.iter().copied().collect();
+        let mut known = self.current.clone();
+        known.sort_unstable_by_key(|(id, _)| *id);
         let mut shares = shares(sequence);
         for (share, id) in shares.iter_mut().zip(ids) {
-            let target = known.get(id).map(|current| i128::from(*current) * period as i128 / before);
+            let found = known.binary_search_by_key(id, |(known, _)| *known).ok();
+            let target = found.map(|at| i128::from(known[at].1) * period as i128 / before);
             share.target = target.filter(|_| share.count > 0);
         }
         let same = self.position as usize % period;

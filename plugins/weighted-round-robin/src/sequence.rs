@@ -2,7 +2,7 @@
 
 /// Longest sequence that is worked out as nginx does (1 MiB of memory)…
 const LONGEST: u64 = 1 << 18;
-/// …and the most steps spent on it, each a few nanoseconds: far below the deadline of an `update`.
+/// …and the most steps spent on it, each a compare and an addition: far below the deadline of an `update`.
 const MOST_STEPS: u64 = 1 << 22;
 /// Positions of a sequence whose exact period is too long. Shares are then rounded to one position.
 const ROUNDED: u64 = 1 << 16;

@@ -46,7 +46,7 @@ impl Walk {
         Self { bound, ..Self::default() }
     }
 
-    /// Takes over weights and readiness. Costs a few nanoseconds a backend: for `update` and `adjust`.
+    /// Takes over weights and readiness. One pass over the table: for `update` and `adjust`.
     pub fn update(&mut self, backends: &[Backend]) {
         let row = |b: &Backend| Row { weight: b.weight, candidate: b.is_candidate(), refused: 0 };
         self.rows.clear();

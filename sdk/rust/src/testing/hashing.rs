@@ -1,5 +1,8 @@
 //! What must hold of every balancer that picks by key, whatever its order is: checks that panic where it does not.
 
+use std::ops::Range;
+
+use super::spread::{Places, moved};
 use super::{Keys, Load, backends, set_load};
 use crate::{Backend, Balancer, Readiness, Verdict};
 
@@ -69,6 +72,45 @@ pub fn assert_outage_moves_its_own<B: Balancer>(settings: &str, rows: &[(u32, bo
     }
     keys.adjust(|table| table[out].readiness = readiness);
     assert_eq!(before, keys.places(300), "all is as it was");
+}
+
+/// Of 10 and of 100 backends one leaves, and the others stand in another order: its own keys move and no others, and they
+/// are within these bounds of an equal share.
+///
+/// # Panics
+///
+/// When that does not hold.
+pub fn assert_leaving_moves_its_own<B: Balancer>(settings: &str, shares: Range<f64>) {
+    for count in [10, 100] {
+        let Leaving { gone, before, after } = leave::<B>(settings, count);
+        for (before, after) in before.iter().zip(&after) {
+            assert!(before == after || before.as_deref() == Some(&gone), "{before:?} moved to {after:?}");
+        }
+        let share = moved(&before, &after) * f64::from(count);
+        assert!(shares.contains(&share), "{count} backends: {share} of a backend's share moved");
+    }
+}
+
+/// Where 50 000 keys are before and after a backend leaves.
+#[derive(Debug)]
+pub struct Leaving {
+    /// Who leaves.
+    pub gone: String,
+    /// With it.
+    pub before: Places,
+    /// Without it.
+    pub after: Places,
+}
+
+/// One of so many equal backends leaves, and the others stand in another order.
+pub fn leave<B: Balancer>(settings: &str, count: u32) -> Leaving {
+    let mut table = equal(count);
+    let mut keys = Keys::<B>::new(settings, table.clone());
+    let before = keys.places(50_000);
+    let gone = table.remove(3).id;
+    table.reverse();
+    keys.update(table);
+    Leaving { gone, before, after: keys.places(50_000) }
 }
 
 fn position(id: Option<&str>) -> usize {
