@@ -80,7 +80,7 @@ fn a_swap_goes_on_exactly_where_it_was() {
     let retries = |swaps: bool| {
         let mut pool = Pool::<WeightedRoundRobin>::with_workers(2, "{}", &[("a", 5), ("b", 2), ("c", 1), ("d", 4)]);
         let mut retry = |nth: usize| {
-            if swaps && nth % 5 == 0 {
+            if swaps && nth.is_multiple_of(5) {
                 pool.hand_over();
             }
             pool.retry(&[["a", "b"][nth % 2]]).expect("others are ready")
