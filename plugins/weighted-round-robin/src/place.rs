@@ -24,11 +24,11 @@ pub struct Place {
 /// A candidate in a sequence: its part of it, and what it is still to get.
 struct Share {
     /// How often it is in a period.
-    count: i128,
+    count: i64,
     /// How often it was picked since the period began.
-    picked: i128,
+    picked: i64,
     /// What it is to be owed; none where nothing is known of it.
-    target: Option<i128>,
+    target: Option<i64>,
 }
 
 impl Place {
@@ -45,7 +45,7 @@ impl Place {
 
     /// The position in another sequence where everyone who is known is owed as much, or most nearly so.
     pub fn within(&self, sequence: &[u32], ids: &[u64]) -> usize {
-        let (period, before) = (sequence.len(), i128::from(self.period));
+        let (period, before) = (sequence.len(), i64::from(self.period));
         if period == 0 || before == 0 {
             return 0;
         }
@@ -54,7 +54,9 @@ impl Place {
         let mut shares = shares(sequence);
         for (share, id) in shares.iter_mut().zip(ids) {
             let found = known.binary_search_by_key(id, |(known, _)| *known).ok();
-            let target = found.map(|at| i128::from(known[at].1) * period as i128 / before);
+            // Within what a sequence can owe, and far more: so squares fit, whatever the state says.
+            let most = 2 * period as i64;
+            let target = found.map(|at| (i64::from(known[at].1) * period as i64 / before).clamp(-most, most));
             share.target = target.filter(|_| share.count > 0);
         }
         let same = self.position as usize % period;
@@ -101,8 +103,8 @@ impl Place {
 }
 
 impl Share {
-    fn owed(&self, at: usize, period: usize) -> i128 {
-        at as i128 * self.count - period as i128 * self.picked
+    fn owed(&self, at: usize, period: usize) -> i64 {
+        at as i64 * self.count - period as i64 * self.picked
     }
 }
 
@@ -128,17 +130,17 @@ fn is_at(sequence: &[u32], shares: &mut [Share], position: usize) -> bool {
 fn nearest(sequence: &[u32], mut shares: Vec<Share>, start: usize) -> usize {
     let period = sequence.len();
     let known = || shares.iter().filter_map(|share| share.target.map(|target| (share.count, -target)));
-    let squares: i128 = known().map(|(count, _)| count * count).sum();
+    let squares: i64 = known().map(|(count, _)| count * count).sum();
     // With `off` for what one is owed too much: the sums of off² and of off × count.
-    let mut sum: i128 = known().map(|(_, off)| off * off).sum();
-    let mut product: i128 = known().map(|(count, off)| count * off).sum();
+    let mut sum: i64 = known().map(|(_, off)| off * off).sum();
+    let mut product: i64 = known().map(|(count, off)| count * off).sum();
     let mut best = (sum, (period - start) % period, 0);
     for (at, index) in sequence.iter().enumerate().take(period - 1) {
         sum += 2 * product + squares;
         product += squares;
         let share = &mut shares[*index as usize];
         if let Some(target) = share.target {
-            let (off, all) = (share.owed(at + 1, period) - target, period as i128);
+            let (off, all) = (share.owed(at + 1, period) - target, period as i64);
             sum += all * all - 2 * all * off;
             product -= all * share.count;
         }
@@ -199,10 +201,10 @@ mod tests {
         let (ids, sequence) = ([33, 11, 22, 77], [1, 0, 1, 2, 1, 3, 0, 1, 2, 1]);
         for at in 0..SEQUENCE.len() {
             let place = Place::of(&SEQUENCE, at, &IDS);
-            let distance = |at: usize| -> i128 {
+            let distance = |at: usize| -> i64 {
                 let there = Place::of(&sequence, at, &ids);
                 let owed = |id: u64, place: &Place| {
-                    place.current.iter().find(|(known, _)| *known == id).map_or(0, |(_, current)| i128::from(*current))
+                    place.current.iter().find(|(known, _)| *known == id).map_or(0, |(_, current)| i64::from(*current))
                 };
                 let off = |id: u64| owed(id, &there) - owed(id, &place) * 10 / 7;
                 [11, 22, 33].map(|id| off(id) * off(id)).iter().sum()

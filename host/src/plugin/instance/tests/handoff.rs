@@ -129,6 +129,40 @@ fn affinities_and_routers_hand_over_too() {
     router.route(moment(), Box::default()).1.unwrap();
 }
 
+/// First tries and retries of `weighted-round-robin`, which is swapped now and then if there is a way to do so.
+fn built_in_picks(bed: &Bed, swap: Option<fn(&mut BalancerInstance, &mut BalancerInstance)>) -> Vec<Verdict> {
+    let name = "weighted-round-robin";
+    let definition = bed.registry.load_blocking(name.into(), Source::BuiltIn, PluginLimits::default()).unwrap();
+    assert!(definition.hands_over());
+    let seat = Seat { definition, rows: weighted(&[5, 1, 1, 3]), ..bed.seat(&Guest::PASS, PluginLimits::default()) };
+    let mut instance = bed.try_build(seat.clone()).unwrap();
+    let mut verdicts = Vec::new();
+    for nth in 0..60 {
+        if let Some(swap) = swap.filter(|_| nth % 7 == 0) {
+            let mut next = bed.try_build(seat.clone()).unwrap();
+            swap(&mut instance, &mut next);
+            instance = next;
+        }
+        verdicts.push(pick(&mut instance).unwrap());
+        let facts = Facts { tried: [nth % 2].into_iter().collect(), ..Facts::default() };
+        verdicts.push(instance.pick(Moment { attempt: 1, ..moment() }, Box::new(facts)).1.unwrap());
+    }
+    verdicts
+}
+
+fn weighted(weights: &[u32]) -> Arc<[Row]> {
+    rows(weights.len()).into_iter().zip(weights).map(|(row, weight)| Row { weight: *weight, ..row }).collect()
+}
+
+#[test]
+fn a_swapped_weighted_round_robin_goes_on_exactly_where_it_was() {
+    let bed = Bed::new();
+    let whole = built_in_picks(&bed, None);
+    let swapped = built_in_picks(&bed, Some(|old, new| new.restore(&old.save().unwrap().unwrap()).unwrap()));
+    assert_eq!(swapped, whole);
+    assert_ne!(built_in_picks(&bed, Some(|_, _| ())), whole, "without it the retries begin anew");
+}
+
 #[test]
 fn a_handoff_of_other_types_does_not_load() {
     let bed = Bed::new();
