@@ -11,46 +11,8 @@ pub(crate) fn component_of(world: &str, core: &str) -> Arc<[u8]> {
     component(world, None, core)
 }
 
-/// The same, which exports `handoff` beside.
-pub(crate) fn handing_over(world: &str, core: &str) -> Arc<[u8]> {
-    let beside = format!(
-        "package trimtab:fixture; world beside {{ include trimtab:plugin/{world}@0.1.0; \
-         export trimtab:plugin/handoff@0.1.0; }}"
-    );
-    component("beside", Some(&beside), core)
-}
-
-/// A balancer out of a core module's text, with a `handoff` of other functions: `save`, and what `more` says in WIT.
-/// None of them takes or answers anything.
-pub(crate) fn with_handoff_of(more: &str, core: &str) -> Arc<[u8]> {
-    let wit = format!(
-        "package fixture:plugin@0.1.0; interface handoff {{ save: func(); {more} }} \
-         world beside {{ include trimtab:plugin/balancer-plugin@0.1.0; export handoff; }}"
-    );
-    let functions = ["save", "restore"].into_iter().filter(|name| *name == "save" || more.contains(name));
-    let exports: Vec<_> =
-        functions.map(|name| format!(r#"(func (export "fixture:plugin/handoff@0.1.0#{name}"))"#)).collect();
-    let core = core.trim_end().strip_suffix(')').expect("a module ends so");
-    let component = component("beside", Some(&wit), &format!("{core}{})", exports.concat()));
-    // The contract's own types cannot be other ones, so the name is put in at the end.
-    let (from, to) = (b"fixture:plugin/handoff", b"trimtab:plugin/handoff");
-    let mut bytes = component.to_vec();
-    for at in 0..=bytes.len() - from.len() {
-        if bytes[at..].starts_with(from) {
-            bytes[at..at + to.len()].copy_from_slice(to);
-        }
-    }
-    bytes.into()
-}
-
-/// The text of a file in the fixtures of the end-to-end tests.
-pub(crate) fn text(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name);
-    std::fs::read_to_string(path).expect("the fixture is there")
-}
-
-/// `world` is one of the contract, or of `more`, a WIT package.
-fn component(world: &str, more: Option<&str>, core: &str) -> Arc<[u8]> {
+/// The same, where `world` is one of the contract or of `more`, a WIT package.
+pub(crate) fn component(world: &str, more: Option<&str>, core: &str) -> Arc<[u8]> {
     let mut resolve = Resolve::default();
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
     let (mut package, _) = resolve.push_dir(wit).expect("the WIT parses");

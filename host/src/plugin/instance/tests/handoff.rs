@@ -1,9 +1,11 @@
 //! The export `handoff`: state that goes from one instance to another, and every way in which that fails.
 
+use std::path::Path;
+
 use super::*;
 use crate::decide::Router as _;
 use crate::plugin::LoadReason;
-use crate::plugin::fixtures::{self, handing_over};
+use crate::plugin::fixtures::component;
 
 /// What affinities and routers need beside their own exports; the memory at 0 is all zero, which is an answer for all.
 const REST: &str = r#"
@@ -14,13 +16,51 @@ const REST: &str = r#"
   (func (export "trimtab:plugin/handoff@0.1.0#restore") (param i32 i32) (result i32)
     (i32.store8 (i32.const 96) (i32.load8_u (local.get 0))) (i32.const 0))"#;
 
+/// A component of `world` out of the text of a core module, which exports `handoff` beside.
+fn handing_over(world: &str, core: &str) -> Arc<[u8]> {
+    let beside = format!(
+        "package trimtab:fixture; world beside {{ include trimtab:plugin/{world}@0.1.0; \
+         export trimtab:plugin/handoff@0.1.0; }}"
+    );
+    component("beside", Some(&beside), core)
+}
+
+/// A balancer out of a core module's text, with a `handoff` of other functions: `save`, and what `more` says in WIT.
+/// None of them takes or answers anything.
+fn with_handoff_of(more: &str, core: &str) -> Arc<[u8]> {
+    let wit = format!(
+        "package fixture:plugin@0.1.0; interface handoff {{ save: func(); {more} }} \
+         world beside {{ include trimtab:plugin/balancer-plugin@0.1.0; export handoff; }}"
+    );
+    let functions = ["save", "restore"].into_iter().filter(|name| *name == "save" || more.contains(name));
+    let exports: Vec<_> =
+        functions.map(|name| format!(r#"(func (export "fixture:plugin/handoff@0.1.0#{name}"))"#)).collect();
+    let core = core.trim_end().strip_suffix(')').expect("a module ends so");
+    let component = component("beside", Some(&wit), &format!("{core}{})", exports.concat()));
+    // The contract's own types cannot be other ones, so the name is put in at the end.
+    let (from, to) = (b"fixture:plugin/handoff", b"trimtab:plugin/handoff");
+    let mut bytes = component.to_vec();
+    for at in 0..=bytes.len() - from.len() {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+    bytes.into()
+}
+
+/// The text of a file in the fixtures of the end-to-end tests.
+fn text(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name);
+    std::fs::read_to_string(path).expect("the fixture is there")
+}
+
 /// An instance of a fixture.
 fn instance(bed: &Bed, fixture: &str) -> BalancerInstance {
     instance_with(bed, fixture, PluginLimits::default())
 }
 
 fn instance_with(bed: &Bed, fixture: &str, limits: PluginLimits) -> BalancerInstance {
-    let component = handing_over("balancer-plugin", &fixtures::text(fixture));
+    let component = handing_over("balancer-plugin", &text(fixture));
     let mut instance = bed.try_build(bed.seat_of(component, limits)).unwrap();
     instance.update(&rows(3)).unwrap();
     instance
@@ -167,7 +207,7 @@ fn a_swapped_weighted_round_robin_goes_on_exactly_where_it_was() {
 fn a_handoff_of_other_types_does_not_load() {
     let bed = Bed::new();
     let load = |functions: &str| {
-        let bytes = Source::Bytes(fixtures::with_handoff_of(functions, &Guest::PASS.text()));
+        let bytes = Source::Bytes(with_handoff_of(functions, &Guest::PASS.text()));
         bed.registry.load_blocking("mine".into(), bytes, PluginLimits::default()).unwrap_err()
     };
     let error = load("");
