@@ -20,6 +20,7 @@ mod sandbox;
 mod ticker;
 mod v0_1;
 mod voice;
+mod wasi;
 
 pub use built_in::NAMES as BUILT_IN;
 pub use component::{LoadError, LoadReason};

@@ -12,7 +12,7 @@ use wasmtime::component::{Component, Linker};
 
 use super::definition::Compiled;
 use super::sandbox::Sandbox;
-use super::v0_1;
+use super::{v0_1, wasi};
 use crate::decide::Fault;
 
 /// A component could not be loaded.
@@ -104,21 +104,34 @@ pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
 
 /// Compiles and links. Takes from milliseconds to many seconds.
 pub(super) fn compile(engine: &Engine, linker: &Linker<Sandbox>, bytes: &[u8]) -> Result<Compiled, LoadReason> {
+    admit(linker, &parse(engine, bytes)?, bytes)
+}
+
+/// Compiles, whatever it may import and export. This is what takes long.
+pub(super) fn parse(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadReason> {
     match bytes {
         [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => {}
         [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => return Err(LoadReason::CoreModule),
         bytes if bytes.trim_ascii_start().starts_with(b"(") => return Err(LoadReason::Text),
         _ => return Err(LoadReason::NotWasm),
     }
-    let component = Component::from_binary(engine, bytes).map_err(|error| LoadReason::Compile(format!("{error:#}")))?;
-    check_imports(engine, &component)?;
-    let roles = roles(engine, &component)?;
+    Component::from_binary(engine, bytes).map_err(|error| LoadReason::Compile(format!("{error:#}")))
+}
+
+/// Checks what a component of these bytes imports and exports, and links it.
+pub(super) fn admit(linker: &Linker<Sandbox>, component: &Component, bytes: &[u8]) -> Result<Compiled, LoadReason> {
+    let engine = linker.engine();
+    check_imports(engine, component)?;
+    let roles = roles(engine, component)?;
     let uses_table = component.component_type().imports(engine).any(|(name, _)| v0_1::is_table(name));
-    let pre = linker.instantiate_pre(&component).map_err(|error| LoadReason::Mismatch(format!("{error:#}")))?;
+    let mismatch = |error: wasmtime::Error| LoadReason::Mismatch(format!("{error:#}"));
+    let linker = wasi::link(linker, component).map_err(mismatch)?;
+    let pre = linker.instantiate_pre(component).map_err(mismatch)?;
     Ok(Compiled { digest: digest(bytes), size: bytes.len(), roles, uses_table, pre })
 }
 
-fn check_imports(engine: &Engine, component: &Component) -> Result<(), LoadReason> {
+/// The imports of a component, and whether each is offered.
+pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<(String, bool)> {
     // An interface of types only asks for nothing.
     let wants = |item: &ComponentItem| match item {
         ComponentItem::ComponentInstance(instance) => {
@@ -127,10 +140,19 @@ fn check_imports(engine: &Engine, component: &Component) -> Result<(), LoadReaso
         ComponentItem::Type(_) => false,
         _ => true,
     };
+    let offers = |name: &str| v0_1::offers(name) || wasi::offers(name);
     let ty = component.component_type();
-    let unknown = ty.imports(engine).filter(|(name, import)| !v0_1::offers(name) && wants(&import.ty));
-    let imports = list(unknown.map(|(name, _)| name));
-    if imports.is_empty() { Ok(()) } else { Err(LoadReason::Import { imports, offered: v0_1::offered() }) }
+    ty.imports(engine).map(|(name, import)| (name.to_owned(), offers(name) || !wants(&import.ty))).collect()
+}
+
+fn check_imports(engine: &Engine, component: &Component) -> Result<(), LoadReason> {
+    let imports = imports(engine, component);
+    let mut unknown = imports.iter().filter(|(_, offered)| !offered).map(|(name, _)| &**name).peekable();
+    if unknown.peek().is_none() {
+        return Ok(());
+    }
+    let offered = format!("{}, {}", v0_1::offered(), wasi::offered());
+    Err(LoadReason::Import { imports: list(unknown), offered })
 }
 
 /// The roles that a component can play: at least one.

@@ -16,10 +16,14 @@ use super::fault;
 use super::instance::{BuildReason, Seat};
 use super::sandbox::{MemoryLimit, Sandbox};
 use super::voice::Voice;
+use super::wasi::Wasi;
 use crate::decide::{Facts, Fault, FaultKind, Moment};
 
 /// Bytes that a guest may hand to the host in one call. The largest thing it may say is a saved state of 1 MiB.
 const HOSTCALL_FUEL: usize = 2 << 20;
+/// Handles that a guest may hold, its own resources and streams, pollables and the like of the host: each is memory
+/// of the host. One more is a trap.
+const MOST_HANDLES: usize = 1024;
 
 /// The sandbox of one instance.
 pub(super) struct Guarded {
@@ -46,10 +50,12 @@ impl Guarded {
             budget: Budget::default(),
             memory: MemoryLimit::new(limits.memory),
             voice: Voice::new(Arc::clone(definition.name()), Arc::clone(&seat.pool), definition.generation()),
+            wasi: Wasi::new(seat),
         };
         let mut store = Store::new(definition.pre().engine(), sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_hostcall_fuel(HOSTCALL_FUEL);
+        store.set_max_component_handles(MOST_HANDLES);
         store.epoch_deadline_callback(|mut guest| Ok(guest.data_mut().budget.look(budget::thread_time())));
         begin(&mut store, limits.configure_deadline);
         let mut full = None;
@@ -121,6 +127,7 @@ impl Guarded {
         let sandbox = self.store.data_mut();
         sandbox.facts = Some(facts);
         sandbox.now_us = moment.now_us;
+        sandbox.wasi.begin(moment.random);
         let answer = self.call(self.definition.limits().deadline, call);
         // No host function takes them, so they are always there.
         let facts = self.store.data_mut().facts.take().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What the host knows of one sandbox while its guest runs: the data of its store.
 //!
-//! The host functions of `v0_1` read it; [`Instance`](super::Instance) fills it. It calls nothing.
+//! The host functions of `v0_1` and `wasi` read it; [`Instance`](super::Instance) fills it. It calls nothing.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use wasmtime::ResourceLimiter;
 
 use super::budget::Budget;
 use super::voice::Voice;
+use super::wasi::Wasi;
 use crate::decide::table::Table;
 use crate::decide::{BackendLoad, Facts, Head, Key, PoolLoad};
 
@@ -35,6 +36,8 @@ pub(super) struct Sandbox {
     pub(super) memory: MemoryLimit,
     /// Its way into the log.
     pub(super) voice: Voice,
+    /// What WASI remembers of it.
+    pub(super) wasi: Wasi,
 }
 
 /// A limit on the sum of an instance's memories.
