@@ -8,10 +8,15 @@ use std::path::{Path, PathBuf};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-/// The fixture of this name as a `balancer-plugin`.
+/// The fixture of this name as a `balancer-plugin`, with WASI if it imports that.
 #[must_use]
 pub fn balancer(fixture: &str) -> Vec<u8> {
-    component(&text(fixture), "balancer-plugin", None)
+    let core = text(fixture);
+    if core.contains("(import \"wasi:") {
+        component(&core, "wasi-balancer-plugin", Some(&text("wasi.wit")))
+    } else {
+        component(&core, "balancer-plugin", None)
+    }
 }
 
 /// The fixture of this name as a `balancer-plugin` that exports `handoff` beside.

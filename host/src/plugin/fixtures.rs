@@ -14,10 +14,12 @@ pub(crate) fn component_of(world: &str, core: &str) -> Arc<[u8]> {
 /// The same, where `world` is one of the contract or of `more`, a WIT package.
 pub(crate) fn component(world: &str, more: Option<&str>, core: &str) -> Arc<[u8]> {
     let mut resolve = Resolve::default();
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    let (mut package, _) = resolve.push_dir(wit).expect("the WIT parses");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (mut package, _) = resolve.push_dir(root.join("wit")).expect("the WIT parses");
     if let Some(more) = more {
         package = resolve.push_str("more.wit", more).expect("more WIT parses");
+    } else if world.starts_with("wasi-") {
+        package = resolve.push_file(root.join("tests/fixtures/wasi.wit")).expect("the WIT parses");
     }
     let world = resolve.select_world(&[package], Some(world)).expect("the world exists");
     let mut module = wat::parse_str(core).expect("the text parses");
@@ -53,7 +55,8 @@ impl Guest<'_> {
 
     /// The component.
     pub(crate) fn component(&self) -> Arc<[u8]> {
-        component_of("balancer-plugin", &self.text())
+        let world = if self.head.contains("\"wasi:") { "wasi-balancer-plugin" } else { "balancer-plugin" };
+        component_of(world, &self.text())
     }
 
     /// The text of the core module.

@@ -1,7 +1,9 @@
 //! Calls into real sandboxes, and every way in which they fail.
 
+mod giant;
 mod handoff;
 mod table;
+mod wasi;
 
 use super::*;
 use crate::config::PluginLimits;
