@@ -14,6 +14,7 @@ mod fault;
 #[cfg(test)]
 mod fixtures;
 mod guarded;
+mod inspect;
 mod instance;
 mod registry;
 mod sandbox;
@@ -25,6 +26,7 @@ mod wasi;
 pub use built_in::NAMES as BUILT_IN;
 pub use component::{LoadError, LoadReason};
 pub use definition::{Definition, Source};
+pub use inspect::{Answer, Inspection, Shape, Trial};
 pub use instance::{
     AffinityInstance, BalancerInstance, BuildError, BuildReason, Built, Cost, RouterInstance, Seat, ShaperInstance,
 };

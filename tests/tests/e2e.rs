@@ -28,6 +28,8 @@ mod headers;
 mod house;
 #[path = "e2e/http.rs"]
 mod http;
+#[path = "e2e/inspect.rs"]
+mod inspect;
 #[path = "e2e/large_pools.rs"]
 mod large_pools;
 #[path = "e2e/lifecycle.rs"]

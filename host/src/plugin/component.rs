@@ -11,6 +11,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
 use super::definition::Compiled;
+use super::instance::BuildReason;
 use super::sandbox::Sandbox;
 use super::{v0_1, wasi};
 use crate::decide::Fault;
@@ -95,6 +96,17 @@ pub enum LoadReason {
     /// The builder threads are gone, or the job panicked.
     #[error("the builder gave no answer")]
     NoAnswer,
+}
+
+/// Why the first instance of a component could not be had.
+impl From<BuildReason> for LoadReason {
+    fn from(reason: BuildReason) -> Self {
+        match reason {
+            BuildReason::Fault(fault) => Self::Start(fault),
+            BuildReason::Full(what) => Self::Full(what),
+            other => Self::Exports(other.to_string()),
+        }
+    }
 }
 
 /// SHA-256 of a component.

@@ -13,7 +13,7 @@ use wasmtime::component::InstancePre;
 use super::built_in;
 use super::component::LoadReason;
 use super::guarded::Guarded;
-use super::instance::{BuildReason, Seat};
+use super::instance::Seat;
 use super::sandbox::Sandbox;
 use super::v0_1::{self, AffinityExports, BalancerExports, HandoffExports, RouterExports, ShaperExports};
 use crate::config::PluginLimits;
@@ -110,10 +110,9 @@ impl Definition {
         &self.compiled.pre
     }
 
-    /// Whether an instance of it starts and has the exports of its roles, and a `handoff`, if any, of the right types.
-    /// Runs guest code.
-    pub(super) fn try_out(self: &Arc<Self>) -> Result<(), LoadReason> {
-        let seat = Seat {
+    /// A seat that steers nothing.
+    pub(super) fn trial_seat(self: &Arc<Self>) -> Seat {
+        Seat {
             definition: Arc::clone(self),
             pool: "".into(),
             worker: 0,
@@ -124,12 +123,13 @@ impl Definition {
             rows: Arc::new([]),
             pools: Arc::new([]),
             table: Arc::new(LocalTable::new(0)),
-        };
-        let (mut guest, instance) = Guarded::instantiate(&seat).map_err(|reason| match reason {
-            BuildReason::Fault(fault) => LoadReason::Start(fault),
-            BuildReason::Full(what) => LoadReason::Full(what),
-            other => LoadReason::Exports(other.to_string()),
-        })?;
+        }
+    }
+
+    /// Whether an instance of it starts and has the exports of its roles, and a `handoff`, if any, of the right types.
+    /// Runs guest code.
+    pub(super) fn try_out(self: &Arc<Self>) -> Result<(), LoadReason> {
+        let (mut guest, instance) = Guarded::instantiate(&self.trial_seat()).map_err(LoadReason::from)?;
         for role in self.roles() {
             let store = guest.store();
             let found = match *role {

@@ -154,7 +154,7 @@ impl BuildError {
 }
 
 /// What `configure` answered, or what it failed with.
-fn accepted<T>(answer: Result<Result<T, String>, Fault>) -> Result<T, BuildReason> {
+pub(super) fn accepted<T>(answer: Result<Result<T, String>, Fault>) -> Result<T, BuildReason> {
     answer.map_err(BuildReason::Fault)?.map_err(|text| BuildReason::Configure(fault::one_line(&text, 4096)))
 }
 

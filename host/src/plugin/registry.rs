@@ -14,6 +14,7 @@ use super::builder::Builders;
 use super::component::{self, LoadError, LoadReason};
 use super::definition::{Compiled, Definition, Source};
 use super::engine::engine;
+use super::inspect::{Inspection, inspect};
 use super::instance::ShaperInstance;
 use super::instance::{BuildError, BuildReason, Built, Seat};
 use super::sandbox::Sandbox;
@@ -128,6 +129,17 @@ impl Registry {
     pub fn build_blocking<I: Built>(&self, seat: Seat) -> Result<I, BuildError> {
         let lost = no_instance(&seat);
         self.run_build(seat).blocking_recv().unwrap_or(Err(lost))
+    }
+
+    /// What can be said of `bytes`, whatever they are. None: the builder gave no answer.
+    ///
+    /// # Panics
+    /// In an asynchronous context.
+    pub fn inspect_blocking(&self, bytes: Arc<[u8]>, limits: PluginLimits) -> Option<Inspection> {
+        let core = Arc::clone(&self.core);
+        let inspection =
+            self.builders.run(move || inspect(&core.linker, core.options.max_component_size, &bytes, limits));
+        inspection.blocking_recv().ok()
     }
 
     /// Drops an instance off the path. Its slot is free some time later.

@@ -64,6 +64,11 @@ impl MemoryLimit {
         self.denied
     }
 
+    /// What its memories have come to, in bytes.
+    pub(super) fn used(&self) -> usize {
+        self.used
+    }
+
     /// The limit in bytes.
     pub(super) fn limit(&self) -> usize {
         self.limit

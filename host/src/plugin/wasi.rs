@@ -136,8 +136,13 @@ mod tests {
     fn versions_of_0_2_are_offered_and_no_others() {
         assert_eq!(interface("wasi:cli/exit@0.2.0"), Some("cli/exit"));
         assert_eq!(interface("wasi:io/streams@0.2.12"), Some("io/streams"));
-        for other in ["wasi:cli/exit@0.3.0", "wasi:cli/exit@0.2.0-rc-1", "wasi:cli/exit", "wasi:nn/graph@0.2.0", "cli/exit@0.2.0"]
-        {
+        for other in [
+            "wasi:cli/exit@0.3.0",
+            "wasi:cli/exit@0.2.0-rc-1",
+            "wasi:cli/exit",
+            "wasi:nn/graph@0.2.0",
+            "cli/exit@0.2.0",
+        ] {
             assert!(!offers(other), "{other}");
         }
     }

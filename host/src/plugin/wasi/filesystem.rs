@@ -14,6 +14,5 @@ pub(super) fn types(types: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Result
 }
 
 pub(super) fn preopens(preopens: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Result<()> {
-    preopens
-        .func_wrap("get-directories", |_: Guest<'_>, ()| Ok((Vec::<(Resource<Descriptor>, String)>::new(),)))
+    preopens.func_wrap("get-directories", |_: Guest<'_>, ()| Ok((Vec::<(Resource<Descriptor>, String)>::new(),)))
 }

@@ -43,9 +43,12 @@ pub(super) fn offer(poll: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Result<
     poll.func_wrap("[method]pollable.ready", |guest: Guest<'_>, (pollable,): (Resource<Pollable>,)| {
         Ok((is_ready(&guest, &pollable),))
     })?;
-    poll.func_wrap("[method]pollable.block", |guest: Guest<'_>, (pollable,): (Resource<Pollable>,)| {
-        if is_ready(&guest, &pollable) { Ok(()) } else { Err(would_wait()) }
-    })?;
+    poll.func_wrap(
+        "[method]pollable.block",
+        |guest: Guest<'_>, (pollable,): (Resource<Pollable>,)| {
+            if is_ready(&guest, &pollable) { Ok(()) } else { Err(would_wait()) }
+        },
+    )?;
     poll.func_wrap("poll", |guest: Guest<'_>, (pollables,): (Vec<Resource<Pollable>>,)| {
         let ready = (0..).zip(&pollables).filter(|(_, pollable)| is_ready(&guest, pollable));
         let ready: Vec<u32> = ready.map(|(i, _)| i).collect();

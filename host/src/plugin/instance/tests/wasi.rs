@@ -258,8 +258,7 @@ fn chance_is_the_moments() {
 fn handles_are_bounded() {
     let bed = Bed::new();
     let mut leaks = of_fixture(&bed, "leak");
-    let (picks, fault) =
-        (0..).find_map(|n| pick(&mut leaks).err().map(|fault| (n, fault))).unwrap();
+    let (picks, fault) = (0..).find_map(|n| pick(&mut leaks).err().map(|fault| (n, fault))).unwrap();
     assert_eq!(picks, 10, "a hundred handles each");
     assert!(fault.message.contains("handle limit exceeded"), "{fault}");
     let forever = "(loop $again (drop (call $stdout)) (br $again)) (i32.const 0)";
