@@ -1,4 +1,4 @@
-//! What a component imports of WASI and nobody answers: it is there, so that the component starts, and every call traps.
+//! What a component imports of WASI and nobody answers: it is there, so that the component starts, and a call traps.
 //!
 //! Types are taken from the component itself, so that this knows none of the files and sockets that it does not have.
 
