@@ -7,6 +7,7 @@
 mod budget;
 mod builder;
 mod built_in;
+mod code_cache;
 mod component;
 mod definition;
 mod engine;
@@ -24,6 +25,7 @@ mod voice;
 mod wasi;
 
 pub use built_in::NAMES as BUILT_IN;
+pub use code_cache::folder as code_cache_folder;
 pub use component::{LoadError, LoadReason};
 pub use definition::{Definition, Source};
 pub use inspect::{Answer, Inspection, Shape, Trial};

@@ -70,6 +70,7 @@ impl Host {
             .arg("run")
             .arg(&path)
             .current_dir(folder.root())
+            .env("CACHE_DIRECTORY", code_cache())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -234,9 +235,17 @@ impl Drop for Host {
 pub fn trimtab(arguments: &[&str]) -> Output {
     Command::new(binary())
         .args(arguments)
+        .env("CACHE_DIRECTORY", code_cache())
         .stdin(Stdio::null())
         .output()
         .unwrap_or_else(|error| panic!("cannot start {}: {error}", binary().display()))
+}
+
+/// Where the hosts of all tests keep compiled code, unless their configuration says otherwise: one folder, so that
+/// the built-ins are compiled once and not for each test, and nothing is read or left outside of the build.
+fn code_cache() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    test.ancestors().nth(3).unwrap_or(Path::new("/tmp")).join("tmp/code-cache")
 }
 
 /// The binary under test: `$TRIMTAB_BIN`, else the one built beside this test.

@@ -14,6 +14,8 @@ mod balancing;
 mod chains;
 #[path = "e2e/changing_pools.rs"]
 mod changing_pools;
+#[path = "e2e/code_cache.rs"]
+mod code_cache;
 #[path = "e2e/examples.rs"]
 mod examples;
 #[path = "e2e/failures.rs"]

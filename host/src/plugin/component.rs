@@ -114,6 +114,7 @@ pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
+<<<<<<< HEAD
 /// Compiles and links. Takes from milliseconds to many seconds.
 pub(super) fn compile(engine: &Engine, linker: &Linker<Sandbox>, bytes: &[u8]) -> Result<Compiled, LoadReason> {
     admit(linker, &parse(engine, bytes)?, bytes)
@@ -121,6 +122,15 @@ pub(super) fn compile(engine: &Engine, linker: &Linker<Sandbox>, bytes: &[u8]) -
 
 /// Compiles, whatever it may import and export. This is what takes long.
 pub(super) fn parse(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadReason> {
+=======
+/// Compiles and links; `digest` is that of `bytes`. Takes from milliseconds to many seconds.
+pub(super) fn compile(
+    engine: &Engine,
+    linker: &Linker<Sandbox>,
+    bytes: &[u8],
+    digest: [u8; 32],
+) -> Result<Compiled, LoadReason> {
+>>>>>>> 061e02e (plugin: compiled code is kept on disk, sealed, and loads of a start go in parallel)
     match bytes {
         [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => {}
         [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => return Err(LoadReason::CoreModule),
@@ -136,10 +146,15 @@ pub(super) fn admit(linker: &Linker<Sandbox>, component: &Component, bytes: &[u8
     check_imports(engine, component)?;
     let roles = roles(engine, component)?;
     let uses_table = component.component_type().imports(engine).any(|(name, _)| v0_1::is_table(name));
+<<<<<<< HEAD
     let mismatch = |error: wasmtime::Error| LoadReason::Mismatch(format!("{error:#}"));
     let linker = wasi::link(linker, component).map_err(mismatch)?;
     let pre = linker.instantiate_pre(component).map_err(mismatch)?;
     Ok(Compiled { digest: digest(bytes), size: bytes.len(), roles, uses_table, pre })
+=======
+    let pre = linker.instantiate_pre(&component).map_err(|error| LoadReason::Mismatch(format!("{error:#}")))?;
+    Ok(Compiled { digest, size: bytes.len(), roles, uses_table, pre })
+>>>>>>> 061e02e (plugin: compiled code is kept on disk, sealed, and loads of a start go in parallel)
 }
 
 /// The imports of a component, and whether each is offered.

@@ -4,7 +4,7 @@
 
 use std::num::NonZeroUsize;
 
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
+use wasmtime::{Cache, Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
 
 /// Stack of a guest, in bytes. A worker's thread must have this much to spare.
 const WASM_STACK: usize = 512 << 10;
@@ -24,11 +24,11 @@ const TABLE_ELEMENTS: usize = 100_000;
 /// reach: the compiled code needs no bounds checks. It is reserved, not used.
 const MEMORY_RESERVATION: u64 = 4 << 30;
 
-/// An engine with room for `max_instances` instances at a time.
+/// An engine with room for `max_instances` instances at a time, which looks for compiled code in `cache` first.
 ///
 /// # Errors
 /// When the system refuses the address space.
-pub(super) fn engine(max_instances: u32) -> wasmtime::Result<Engine> {
+pub(super) fn engine(max_instances: u32, cache: Option<Cache>) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(max_instances)));
@@ -42,6 +42,7 @@ pub(super) fn engine(max_instances: u32) -> wasmtime::Result<Engine> {
     // What no supported language needs is attack surface only.
     config.wasm_memory64(false).shared_memory(false);
     config.wasm_relaxed_simd(false).wasm_custom_page_sizes(false).wasm_wide_arithmetic(false);
+    config.cache(cache);
     Engine::new(&config)
 }
 

@@ -5,12 +5,14 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use super::builder::Builders;
+use super::code_cache::CodeCache;
 use super::component::{self, LoadError, LoadReason};
 use super::definition::{Compiled, Definition, Source};
 use super::engine::engine;
@@ -31,11 +33,13 @@ pub struct RegistryOptions {
     /// Instances that may exist at a time: pools × workers × elements of a chain × 3 generations. Each
     /// reserves 16 GiB of address space, and next to no memory.
     pub max_instances: u32,
+    /// Folder where compiled code is kept, see [`code_cache_folder`](super::code_cache_folder); none: nowhere.
+    pub code_cache: Option<PathBuf>,
 }
 
 impl Default for RegistryOptions {
     fn default() -> Self {
-        Self { max_component_size: 32 << 20, max_instances: 256 }
+        Self { max_component_size: 32 << 20, max_instances: 256, code_cache: None }
     }
 }
 
@@ -49,6 +53,7 @@ pub struct Registry {
 struct Core {
     ticker: Ticker,
     engine: Engine,
+    cache: Option<CodeCache>,
     linker: Linker<Sandbox>,
     options: RegistryOptions,
     loaded: Mutex<Loaded>,
@@ -69,28 +74,30 @@ impl Registry {
     /// When the system refuses the address space or a thread.
     pub fn new(options: RegistryOptions) -> io::Result<Self> {
         let refused = |error: wasmtime::Error| io::Error::other(format!("cannot set up WebAssembly: {error:#}"));
-        let engine = engine(options.max_instances).map_err(refused)?;
+        let cache = options.code_cache.as_deref().and_then(CodeCache::open_or_warn);
+        let engine = engine(options.max_instances, cache.as_ref().map(CodeCache::cache)).map_err(refused)?;
         let linker = v0_1::linker(&engine).map_err(refused)?;
         let ticks = engine.clone();
         let ticker = Ticker::start(move || ticks.increment_epoch())?;
         let builders = Builders::start(&ticker)?;
-        let core = Core { ticker, engine, linker, options, loaded: Mutex::default() };
+        let core = Core { ticker, engine, cache, linker, options, loaded: Mutex::default() };
         Ok(Self { builders, core: Arc::new(core) })
     }
 
     /// Compiles a component, checks it and tries whether it starts: the next generation of `plugin`. Bytes
-    /// that are loaded already are not compiled again.
+    /// that are loaded already are not compiled again. The work begins at once; the future only tells how it went.
     ///
     /// # Errors
     /// The plugin, where its component comes from and what is wrong with it. Nothing has changed then.
-    pub async fn load(
+    pub fn load(
         &self,
         plugin: Arc<str>,
         source: Source,
         limits: PluginLimits,
-    ) -> Result<Arc<Definition>, LoadError> {
+    ) -> impl Future<Output = Result<Arc<Definition>, LoadError>> + use<> {
         let lost = no_definition(&plugin, &source);
-        self.run_load(plugin, source, limits).await.unwrap_or(Err(lost))
+        let loaded = self.run_load(plugin, source, limits);
+        async { loaded.await.unwrap_or(Err(lost)) }
     }
 
     /// [`Registry::load`] for threads without a runtime.
@@ -179,6 +186,13 @@ impl Registry {
         self.core.ticker.activity()
     }
 
+    /// How many components were found in the code cache, and how many were written to it.
+    #[cfg(test)]
+    pub(super) fn cached(&self) -> (usize, usize) {
+        let cache = self.core.cache.as_ref().map(CodeCache::cache);
+        cache.map(|cache| (cache.cache_hits(), cache.cache_misses())).unwrap_or_default()
+    }
+
     fn run_load(
         &self,
         plugin: Arc<str>,
@@ -213,8 +227,11 @@ impl Core {
         let trial = Definition::new(name(), source.clone(), Arc::clone(&compiled), limits, 0);
         Arc::new(trial).try_out()?;
         let mut loaded = self.loaded();
-        loaded.compiled.insert(compiled.digest, Arc::downgrade(&compiled));
         loaded.compiled.retain(|_, compiled| compiled.strong_count() > 0);
+        // Another builder may have compiled the same bytes meanwhile.
+        let known = loaded.compiled.get(&compiled.digest).and_then(Weak::upgrade);
+        let compiled = known.unwrap_or(compiled);
+        loaded.compiled.insert(compiled.digest, Arc::downgrade(&compiled));
         let generation = loaded.generations.entry(name()).or_default();
         *generation += 1;
         Ok(Arc::new(Definition::new(name(), source, compiled, limits, *generation)))
@@ -223,7 +240,12 @@ impl Core {
     fn compiled(&self, bytes: &[u8]) -> Result<Arc<Compiled>, LoadReason> {
         let digest = component::digest(bytes);
         let known = self.loaded().compiled.get(&digest).and_then(Weak::upgrade);
-        known.map_or_else(|| component::compile(&self.engine, &self.linker, bytes).map(Arc::new), Ok)
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let compiled = component::compile(&self.engine, &self.linker, bytes, digest);
+        self.cache.iter().for_each(CodeCache::seal);
+        compiled.map(Arc::new)
     }
 
     fn loaded(&self) -> MutexGuard<'_, Loaded> {

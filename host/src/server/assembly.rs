@@ -3,7 +3,7 @@
 //! With a snapshot to begin from, what the configuration leaves as it is stays what it is: backends and their numbers,
 //! elements and their tables, counters, and the instances of whoever is used as before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -117,7 +117,7 @@ pub(super) async fn assemble(
 pub(super) fn used(config: &Config) -> impl Iterator<Item = &Arc<str>> {
     let pools = config.pools.values().flat_map(|pool| pool.affinity.iter().chain(&pool.balancer));
     let routers = config.routes.iter().filter_map(|route| route.router.as_ref().map(|router| &router.used));
-    let names: std::collections::BTreeSet<_> = pools.chain(routers).map(|used| &used.plugin).collect();
+    let names: BTreeSet<_> = pools.chain(routers).map(|used| &used.plugin).collect();
     names.into_iter()
 }
 

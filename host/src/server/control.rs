@@ -36,7 +36,7 @@ use super::sockets::listen;
 use crate::admin::{self, Order, Overview};
 use crate::config::Config;
 use crate::decide::Fault;
-use crate::plugin::{BuildError, Definition, LoadError, Registry, RegistryOptions, Source};
+use crate::plugin::{BuildError, Definition, LoadError, Registry, RegistryOptions, Source, code_cache_folder};
 use crate::proxy::Clock;
 use crate::snapshot::{Event, Slot, Snapshot};
 use crate::telemetry::access::Writer;
@@ -85,7 +85,8 @@ fn local<T>(work: impl Future<Output = Result<T, Vec<StartError>>>) -> Result<T,
 
 fn registry(config: &Config, workers: usize) -> Result<Registry, Vec<StartError>> {
     let max_instances = config.server.max_instances.unwrap_or_else(|| instances(config, workers));
-    let options = RegistryOptions { max_component_size: config.server.max_component_size, max_instances };
+    let code_cache = code_cache_folder(&config.server.code_cache, |name| std::env::var_os(name));
+    let options = RegistryOptions { max_component_size: config.server.max_component_size, max_instances, code_cache };
     Registry::new(options).map_err(|error| vec![error.into()])
 }
 

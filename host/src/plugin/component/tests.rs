@@ -6,7 +6,7 @@ use crate::plugin::fixtures::{Guest, component_of};
 use crate::plugin::{Definition, Registry, RegistryOptions, Source};
 
 fn registry() -> Registry {
-    Registry::new(RegistryOptions { max_instances: 2, max_component_size: 64 << 10 }).unwrap()
+    Registry::new(RegistryOptions { max_instances: 2, max_component_size: 64 << 10, code_cache: None }).unwrap()
 }
 
 fn load(registry: &Registry, source: Source) -> Result<Arc<Definition>, LoadError> {
