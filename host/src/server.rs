@@ -12,6 +12,7 @@ mod preparation;
 pub mod secret;
 pub mod sockets;
 mod trial;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;

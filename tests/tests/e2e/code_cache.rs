@@ -53,8 +53,8 @@ fn function(text: &mut String, number: usize, seed: u32) {
 #[test]
 fn a_second_start_does_not_compile() {
     let mut folder = Folder::new();
-    folder.write("js.wasm", large(12 << 20, 700, 1));
-    folder.write("py.wasm", large(18 << 20, 1000, 2));
+    folder.write("js.wasm", large(12 << 20, 300, 1));
+    folder.write("py.wasm", large(18 << 20, 450, 2));
     let a = Backend::echo("a");
     let built_ins = BUILT_INS.map(|name| format!("'{name}'")).join(", ");
     let setup = Setup::over(&[&a])

@@ -18,6 +18,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("serde", &["config/schema", "admin", "cli/status"]),
     ("toml", &["config/schema", "config/syntax"]),
     ("annotate_snippets", &["config"]),
+    ("notify", &["server/watch"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["main"]),
     ("rustix", &["server", "worker", "plugin", "telemetry", "admin", "config/schema/process"]),
