@@ -114,15 +114,6 @@ pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-<<<<<<< HEAD
-/// Compiles and links. Takes from milliseconds to many seconds.
-pub(super) fn compile(engine: &Engine, linker: &Linker<Sandbox>, bytes: &[u8]) -> Result<Compiled, LoadReason> {
-    admit(linker, &parse(engine, bytes)?, bytes)
-}
-
-/// Compiles, whatever it may import and export. This is what takes long.
-pub(super) fn parse(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadReason> {
-=======
 /// Compiles and links; `digest` is that of `bytes`. Takes from milliseconds to many seconds.
 pub(super) fn compile(
     engine: &Engine,
@@ -130,7 +121,11 @@ pub(super) fn compile(
     bytes: &[u8],
     digest: [u8; 32],
 ) -> Result<Compiled, LoadReason> {
->>>>>>> 061e02e (plugin: compiled code is kept on disk, sealed, and loads of a start go in parallel)
+    admit(linker, &parse(engine, bytes)?, bytes, digest)
+}
+
+/// Compiles, whatever it may import and export. This is what takes long.
+pub(super) fn parse(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadReason> {
     match bytes {
         [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => {}
         [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => return Err(LoadReason::CoreModule),
@@ -140,21 +135,21 @@ pub(super) fn compile(
     Component::from_binary(engine, bytes).map_err(|error| LoadReason::Compile(format!("{error:#}")))
 }
 
-/// Checks what a component of these bytes imports and exports, and links it.
-pub(super) fn admit(linker: &Linker<Sandbox>, component: &Component, bytes: &[u8]) -> Result<Compiled, LoadReason> {
+/// Checks what a component of these bytes, whose digest this is, imports and exports, and links it.
+pub(super) fn admit(
+    linker: &Linker<Sandbox>,
+    component: &Component,
+    bytes: &[u8],
+    digest: [u8; 32],
+) -> Result<Compiled, LoadReason> {
     let engine = linker.engine();
     check_imports(engine, component)?;
     let roles = roles(engine, component)?;
     let uses_table = component.component_type().imports(engine).any(|(name, _)| v0_1::is_table(name));
-<<<<<<< HEAD
     let mismatch = |error: wasmtime::Error| LoadReason::Mismatch(format!("{error:#}"));
     let linker = wasi::link(linker, component).map_err(mismatch)?;
     let pre = linker.instantiate_pre(component).map_err(mismatch)?;
-    Ok(Compiled { digest: digest(bytes), size: bytes.len(), roles, uses_table, pre })
-=======
-    let pre = linker.instantiate_pre(&component).map_err(|error| LoadReason::Mismatch(format!("{error:#}")))?;
     Ok(Compiled { digest, size: bytes.len(), roles, uses_table, pre })
->>>>>>> 061e02e (plugin: compiled code is kept on disk, sealed, and loads of a start go in parallel)
 }
 
 /// The imports of a component, and whether each is offered.

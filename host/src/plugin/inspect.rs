@@ -98,7 +98,7 @@ fn look(
     }
     let component = component::parse(linker.engine(), bytes)?;
     seen.shape = Some(shape(linker.engine(), &component));
-    let compiled = component::admit(linker, &component, bytes)?;
+    let compiled = component::admit(linker, &component, bytes, component::digest(bytes))?;
     let definition = trial_definition(compiled, limits);
     definition.try_out()?;
     seen.trial = Some(trial(&definition)?);
@@ -178,7 +178,7 @@ mod tests {
     use crate::plugin::{Registry, RegistryOptions};
 
     fn inspected(bytes: &[u8]) -> Inspection {
-        let options = RegistryOptions { max_instances: 2, max_component_size: 64 << 10 };
+        let options = RegistryOptions { max_instances: 2, max_component_size: 64 << 10, ..RegistryOptions::default() };
         Registry::new(options).unwrap().inspect_blocking(bytes.into(), PluginLimits::default()).unwrap()
     }
 

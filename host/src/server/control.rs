@@ -33,6 +33,7 @@ use super::assembly::{self, Assembly, Definitions, Means, assemble};
 use super::faults::Faults;
 use super::secret::Secret;
 use super::sockets::listen;
+use super::watch::{Watched, Watcher};
 use crate::admin::{self, Order, Overview};
 use crate::config::Config;
 use crate::decide::Fault;
@@ -137,6 +138,8 @@ struct Control {
     reload_again: Vec<reload::Reply>,
     tables: HashMap<Arc<str>, PoolTable>,
     superseded: Superseded,
+    /// None until there is a file to watch.
+    watcher: Option<(Watcher, UnboundedReceiver<Vec<PathBuf>>)>,
     /// What was done elsewhere, and is to be gone on with here.
     done: (UnboundedSender<Done>, UnboundedReceiver<Done>),
 }
@@ -176,6 +179,7 @@ enum Wake {
     Event(Event),
     Order(Order),
     Done(Done),
+    Files(Vec<PathBuf>),
     Reload,
     Reopen,
     Stop(&'static str),
@@ -256,6 +260,7 @@ impl Control {
             reload_again: Vec::new(),
             tables,
             superseded: Superseded::default(),
+            watcher: None,
             done: unbounded_channel(),
         };
         control.until_started().await?;
@@ -287,6 +292,7 @@ impl Control {
                 Wake::Event(event) => self.on_event(event),
                 Wake::Order(order) => self.on_order(order),
                 Wake::Done(done) => self.on_done(done),
+                Wake::Files(changed) => self.on_files(changed),
                 Wake::Reload => self.reload(None),
                 Wake::Reopen => {
                     if let Some(log) = &self.access_log {
@@ -299,7 +305,14 @@ impl Control {
     }
 
     async fn next(&mut self, signals: &mut Signals) -> Wake {
+        let files = async {
+            match &mut self.watcher {
+                Some((_, changes)) => changes.recv().await,
+                None => None,
+            }
+        };
         tokio::select! {
+            Some(changed) = files => Wake::Files(changed),
             Some(event) = self.events.recv() => Wake::Event(event),
             Some(order) = self.orders.recv(), if !self.holding => Wake::Order(order),
             Some(done) = self.done.1.recv() => Wake::Done(done),
@@ -355,8 +368,48 @@ impl Control {
         }
     }
 
-    /// Watches the files that are to be watched now.
-    fn watch(&mut self) {}
+    /// Watches the files that are to be watched now. Without anything to watch there is no watcher.
+    fn watch(&mut self) {
+        let mut files = Vec::new();
+        if self.config.server.watch {
+            files.push(Watched { path: self.path.clone(), used: None });
+        }
+        for (_, record) in self.plugins.iter().filter(|(_, record)| record.policy.watch) {
+            if let Source::File(path) = &record.policy.source {
+                files.push(Watched { path: path.clone(), used: Some(record.configured) });
+            }
+        }
+        if self.watcher.is_none() && !files.is_empty() {
+            match Watcher::start() {
+                Ok(watcher) => self.watcher = Some(watcher),
+                Err(error) => tracing::warn!(%error, "files are not watched"),
+            }
+        }
+        if let Some((watcher, _)) = &self.watcher {
+            watcher.watch(files);
+        }
+    }
+
+    /// The configuration is read again, and components of plugins that are watched become their next generation.
+    fn on_files(&mut self, changed: Vec<PathBuf>) {
+        for path in changed {
+            if path == self.path && self.config.server.watch {
+                self.reload(None);
+            }
+            let is_watched = |record: &Record| {
+                record.policy.watch && matches!(&record.policy.source, Source::File(file) if *file == path)
+            };
+            let plugins = self.plugins.iter().filter(|(_, record)| is_watched(record));
+            let plugins: Vec<_> = plugins.map(|(plugin, record)| (Arc::clone(plugin), record.busy)).collect();
+            for (plugin, busy) in plugins {
+                tracing::info!(%plugin, path = %path.display(), "the component has changed");
+                match self.plugins.get_mut(&plugin) {
+                    Some(record) if busy => record.again = true,
+                    _ => self.load(&plugin, Source::File(path.clone()), None),
+                }
+            }
+        }
+    }
 
     /// Waits for the workers, or for a second signal.
     async fn drain(&mut self, why: &str, signals: &mut Signals) {

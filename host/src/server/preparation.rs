@@ -13,7 +13,7 @@ use crate::snapshot::{Chain, Crossing, Element, Place, Pool, Seats, Told};
 const LONG: Duration = Duration::from_millis(1);
 
 /// What a pool starts with.
-pub struct Start {
+pub(super) struct Start {
     /// Of its shapers.
     pub(super) shapers: Shapers,
     /// What its plugins were told.

@@ -25,10 +25,10 @@ use self::notices::{Notice, Notices};
 const QUIET: Duration = Duration::from_millis(200);
 
 /// SHA-256 of a file's content.
-pub type Digest = [u8; 32];
+pub(super) type Digest = [u8; 32];
 
 /// The thread that watches. It ends after this is dropped.
-pub struct Watcher {
+pub(super) struct Watcher {
     orders: Sender<Order>,
 }
 
@@ -41,13 +41,13 @@ enum Order {
 
 /// A file to be watched. It need not exist, nor the folders on the way to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watched {
+pub(super) struct Watched {
     /// Its path; what changed is called by it.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     /// Digest of the content that is in use, so that a change after it was read is told even if it came before
     /// the file was watched; none: what is found first is in use, nothing included. Of no meaning for a file that is
     /// watched already.
-    pub used: Option<Digest>,
+    pub(super) used: Option<Digest>,
 }
 
 impl Watcher {
@@ -58,7 +58,7 @@ impl Watcher {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start() -> io::Result<(Self, UnboundedReceiver<Vec<PathBuf>>)> {
+    pub(super) fn start() -> io::Result<(Self, UnboundedReceiver<Vec<PathBuf>>)> {
         let (orders, receiver) = mpsc::channel();
         let (sender, changes) = unbounded_channel();
         let noticed = orders.clone();
@@ -70,7 +70,7 @@ impl Watcher {
     }
 
     /// Watches these files and no others from now on. Never blocks.
-    pub fn watch(&self, files: Vec<Watched>) {
+    pub(super) fn watch(&self, files: Vec<Watched>) {
         // Without a thread there is nobody to tell, and the process is about to end.
         let _ = self.orders.send(Order::Watch(files));
     }
@@ -83,7 +83,7 @@ impl Drop for Watcher {
 }
 
 /// Digest of a regular file; none where there is no such thing, or it cannot be read.
-pub fn digest(path: &Path) -> Option<Digest> {
+pub(super) fn digest(path: &Path) -> Option<Digest> {
     // To open a pipe could take for ever.
     if !fs::metadata(path).ok()?.is_file() {
         return None;
