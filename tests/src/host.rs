@@ -132,13 +132,27 @@ impl Host {
     ///
     /// # Errors
     /// As the connection's.
-    pub fn admin_raw(&self, request: &str) -> io::Result<Response> {
+    pub fn admin_raw(&self, request: impl AsRef<[u8]>) -> io::Result<Response> {
+        let request = request.as_ref();
         let mut wire = Wire::unix(UnixStream::connect(self.folder.path("admin.sock"))?);
         wire.send(request)?;
         let head = wire.head()?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let (mut response, framing) = message::response(&head, request.split(' ').next().unwrap_or_default())?;
+        let method = request.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let (mut response, framing) = message::response(&head, &String::from_utf8_lossy(method))?;
         (response.body, response.trailers) = wire.body(framing)?;
         Ok(response)
+    }
+
+    /// Puts this component in the place of a plugin, and answers the response.
+    #[must_use]
+    pub fn swap(&self, plugin: &str, component: &[u8]) -> Response {
+        let head = format!(
+            "PUT /plugins/{plugin} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-type: application/wasm\r\ncontent-length: {}\r\n\r\n",
+            component.len()
+        );
+        let response = self.admin_raw([head.as_bytes(), component].concat());
+        response.unwrap_or_else(|error| panic!("PUT /plugins/{plugin}: {error}"))
     }
 
     fn try_admin(&self, method: &str, path: &str, body: &str) -> io::Result<Response> {

@@ -56,5 +56,7 @@ mod shapers;
 mod start_errors;
 #[path = "e2e/streaming.rs"]
 mod streaming;
+#[path = "e2e/swap.rs"]
+mod swap;
 #[path = "e2e/upgrade.rs"]
 mod upgrade;
