@@ -71,7 +71,7 @@ fn a_second_start_does_not_compile() {
         assert_eq!(host.stop().code(), Some(0));
         folder = std::mem::replace(&mut host.folder, Folder::new());
     }
-    println!("ready after, with an empty cache and then a full one: {times:?}");
+    eprintln!("ready after, with an empty cache and then a full one: {times:?}");
     let full = times[1..].iter().min().copied().unwrap_or(Duration::MAX);
     assert!(full * 3 < times[0], "{times:?}");
 }
