@@ -257,7 +257,8 @@ pub fn trimtab(arguments: &[&str]) -> Output {
 
 /// Where the hosts of all tests keep compiled code, unless their configuration says otherwise: one folder, so that
 /// the built-ins are compiled once and not for each test, and nothing is read or left outside of the build.
-fn code_cache() -> PathBuf {
+#[must_use]
+pub fn code_cache() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     test.ancestors().nth(3).unwrap_or(Path::new("/tmp")).join("tmp/code-cache")
 }

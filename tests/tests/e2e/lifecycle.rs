@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 
 use rustix::process::{Pid, Signal, kill_process};
-use trimtab_tests::host::binary;
+use trimtab_tests::host::{binary, code_cache};
 use trimtab_tests::{Backend, Client, Folder, Setup, eventually, trimtab};
 
 /// A backend that answers one request for each message.
@@ -151,6 +151,7 @@ fn status_of_nobody_is_an_error() {
 #[test]
 fn the_demo_runs_and_prints_a_line_to_try() {
     let mut demo = Command::new(binary())
+        .env("CACHE_DIRECTORY", code_cache())
         .args(["demo", "--port", "0"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
