@@ -2,7 +2,8 @@
 //!
 //! Nothing it holds is shared but atomics; control talks to it by [`Command`]s, it answers by [`Event`]s.
 
-use std::collections::HashMap;
+mod doors;
+
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::rc::Rc;
@@ -10,17 +11,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
+use self::doors::Doors;
 use crate::decide::Fault;
 use crate::plugin::Activity;
-use crate::proxy::door::Door;
-use crate::proxy::{Clock, Proxy, http};
+use crate::proxy::{Clock, Proxy};
 use crate::snapshot::{Comparison, Crew, Event, Fresh, Replacement, Seats, Slot, Snapshot, Told, View};
 use crate::telemetry::access::Sink;
 
@@ -186,94 +186,4 @@ async fn drain(proxy: &Rc<Proxy>, doors: Doors, timeout: Duration) -> usize {
         proxy.deadlines.wake_all();
     }
     proxy.connections.get()
-}
-
-/// The listeners of one worker, by name.
-#[derive(Default)]
-struct Doors(HashMap<Arc<str>, Rc<Door>>);
-
-impl Doors {
-    /// Accepts on these sockets.
-    fn open(&mut self, proxy: &Rc<Proxy>, sockets: Vec<(Arc<str>, StdListener)>) {
-        for (name, socket) in sockets {
-            let Some(number) = number(&proxy.view.borrow(), &name) else { continue };
-            match TcpListener::from_std(socket) {
-                Ok(socket) => {
-                    let door = Door::new(number);
-                    spawn_local(accept(Rc::clone(proxy), Rc::clone(&door), socket));
-                    self.0.insert(name, door);
-                }
-                Err(error) => tracing::error!(worker = proxy.worker, %error, "a listener cannot be served"),
-            }
-        }
-    }
-
-    /// Follows them to where they are now, and closes those that are gone: `before` is the last view that has them.
-    fn follow(&mut self, proxy: &Rc<Proxy>, before: &Rc<View>, renamed: Vec<(Arc<str>, Arc<str>)>) {
-        for (old, new) in renamed {
-            if let Some(door) = self.0.remove(&old) {
-                self.0.insert(new, door);
-            }
-        }
-        let now = Rc::clone(&proxy.view.borrow());
-        let known = self.0.len();
-        self.0.retain(|name, door| match number(&now, name) {
-            Some(number) => {
-                door.set_number(number);
-                true
-            }
-            None => {
-                door.close(Rc::clone(before));
-                false
-            }
-        });
-        if self.0.len() < known {
-            proxy.deadlines.wake_all();
-        }
-    }
-
-    /// Closes all.
-    fn close(self, proxy: &Rc<Proxy>) {
-        let view = Rc::clone(&proxy.view.borrow());
-        self.0.into_values().for_each(|door| door.close(Rc::clone(&view)));
-    }
-}
-
-fn number(view: &View, name: &str) -> Option<usize> {
-    view.snapshot.listeners.iter().position(|listener| *listener.name == *name)
-}
-
-async fn accept(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpListener) {
-    const PAUSE: Duration = Duration::from_millis(50);
-    loop {
-        // Once it is closed, only what waits in the queue is taken: closing the socket would reset it.
-        let last = if door.is_closed() { Some(Instant::now()) } else { None };
-        let accepted = tokio::select! {
-            biased;
-            accepted = socket.accept() => accepted,
-            () = door.closed(), if last.is_none() => continue,
-            () = sleep_until(last.unwrap_or_else(Instant::now)), if last.is_some() => return,
-        };
-        match accepted {
-            Ok((client, address)) => {
-                // Without it, a response in two parts waits for the client's acknowledgement.
-                let _ = client.set_nodelay(true);
-                spawn_local(http::serve(Rc::clone(&proxy), Rc::clone(&door), client, address));
-            }
-            Err(error) if is_of_the_connection(&error) => {}
-            Err(error) => {
-                // Out of descriptors or memory: what is in the queue can wait until some are free.
-                tracing::warn!(worker = proxy.worker, %error, "cannot accept");
-                sleep(PAUSE).await;
-            }
-        }
-    }
-}
-
-/// The client went away before it was accepted.
-fn is_of_the_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
-    )
 }

@@ -121,6 +121,23 @@ pub(super) fn used(config: &Config) -> impl Iterator<Item = &Arc<str>> {
     names.into_iter()
 }
 
+/// Whether a plugin is used in the same places with the same settings.
+pub(super) fn is_used_alike(before: &Config, next: &Config, plugin: &str) -> bool {
+    let uses = |config: &Config| -> Vec<_> {
+        let pools = config.pools.iter().flat_map(|(name, pool)| {
+            let chain = pool.affinity.iter().chain(&pool.balancer);
+            chain.map(|used| (Arc::clone(name), used.clone())).collect::<Vec<_>>()
+        });
+        let routes = config
+            .routes
+            .iter()
+            .filter_map(|route| Some((Arc::clone(&route.name), route.router.as_ref()?.used.clone())));
+        pools.chain(routes).filter(|(_, used)| *used.plugin == *plugin).collect()
+    };
+    let headers = |config: &Config| config.plugins.get(plugin).map(|plugin| plugin.response_headers.clone());
+    uses(before) == uses(next) && headers(before) == headers(next)
+}
+
 /// Where the configuration has a plugin from.
 pub(super) fn source(config: &Config, plugin: &str) -> Source {
     match config.plugins.get(plugin).and_then(|plugin| plugin.component.clone()) {

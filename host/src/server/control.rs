@@ -2,10 +2,16 @@
 //!
 //! It never runs guest code and never blocks: plugins are compiled and built on builder threads.
 
+mod context;
+mod drain;
+mod files;
 mod plugins;
+mod probation;
 mod reload;
 mod repair;
 mod shadowing;
+mod signals;
+mod start;
 mod superseded;
 mod swap;
 mod tables;
@@ -18,30 +24,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
-use tokio::task::spawn_local;
 
-use self::plugins::{Plugins, Policy, Record};
+use self::plugins::Plugins;
 use self::repair::{Rebuilt, Repairs};
+use self::signals::Signals;
+use self::start::Start;
 use self::superseded::Superseded;
 use self::tables::{PoolTable, Prepared};
-use self::turn::{Then, Turn};
+use self::turn::{Operation, Then, Turn};
 use super::StartError;
-use super::assembly::{self, Assembly, Definitions, Means, assemble};
+use super::assembly::{self, Definitions, Means, assemble};
 use super::faults::Faults;
 use super::secret::Secret;
-use super::sockets::listen;
-use super::watch::{Watched, Watcher};
-use crate::admin::{self, Order, Overview};
+use super::watch::Watcher;
+use crate::admin::{Order, Overview};
 use crate::config::Config;
 use crate::decide::Fault;
 use crate::plugin::{BuildError, Definition, LoadError, Registry, RegistryOptions, Source, code_cache_folder};
-use crate::proxy::Clock;
 use crate::snapshot::{Event, Slot, Snapshot};
 use crate::telemetry::access::Writer;
-use crate::worker::{Command, Launch, Worker};
+use crate::worker::Worker;
 
 /// Checks everything that can be checked without listening: loads and configures every plugin once.
 ///
@@ -102,16 +106,6 @@ fn instances(config: &Config, workers: usize) -> u32 {
     u32::try_from(3 * workers * (pools + routers)).unwrap_or(MOST).clamp(FEWEST, MOST)
 }
 
-/// What control starts with.
-struct Start {
-    config: Arc<Config>,
-    path: PathBuf,
-    registry: Rc<Registry>,
-    secret: Secret,
-    definitions: Definitions,
-    assembly: Assembly,
-}
-
 struct Control {
     registry: Rc<Registry>,
     config: Arc<Config>,
@@ -158,6 +152,8 @@ enum Done {
     PrepareAgain(Arc<str>),
     /// The workers should be done with what was superseded.
     Sweep,
+    /// A change that is under way can be begun again.
+    Due(Operation),
     /// Another generation of a plugin was loaded, or not.
     Loaded { plugin: Arc<str>, loaded: Result<Arc<Definition>, LoadError>, reply: swap::Reply },
     /// Its instances were built, or not.
@@ -186,106 +182,6 @@ enum Wake {
 }
 
 impl Control {
-    async fn start(start: Start) -> Result<Self, StartError> {
-        let Start { config, path, registry, secret, definitions, assembly } = start;
-        let Assembly { snapshot, crews, starts } = assembly;
-        let tables = starts.into_iter().map(|(pool, start)| (pool, PoolTable::new(start))).collect();
-        let count = config.server.workers;
-        let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
-        let mut addresses = Vec::new();
-        for listener in &config.listeners {
-            let (name, address) = (Arc::clone(&listener.name), listener.address);
-            let failed = |error| StartError::Listen { name, address, error };
-            let (address, bound) = listen(address, count).map_err(failed)?;
-            addresses.push((Arc::clone(&listener.name), address));
-            for (worker, socket) in bound.into_iter().enumerate() {
-                sockets[worker].push((Arc::clone(&listener.name), socket));
-            }
-        }
-        let access_log = config.log.access.as_ref().map(Writer::start).transpose().map_err(|error| {
-            let path = match &config.log.access {
-                Some(crate::config::AccessLog::File(path)) => path.clone(),
-                _ => "stdout".into(),
-            };
-            StartError::AccessLog { path, error }
-        })?;
-        let (published, snapshots) = watch::channel(Arc::clone(&snapshot));
-        let (orders_to, orders) = mpsc::channel(64);
-        let overview = Overview::new(addresses.clone(), snapshots);
-        if let Some(admin) = &config.admin {
-            let failed = |error| StartError::Admin { address: admin.listen.to_string(), error };
-            let server = admin::bind(admin, overview.clone(), orders_to, config.server.max_component_size);
-            let server = server.await.map_err(failed)?;
-            spawn_local(server);
-        }
-        let (events_to, events) = unbounded_channel();
-        let clock = Clock::default();
-        let mut workers = Vec::new();
-        for (worker, (sockets, crew)) in sockets.into_iter().zip(crews).enumerate() {
-            let launch = Launch {
-                worker,
-                snapshot: Arc::clone(&snapshot),
-                crew,
-                sockets,
-                clock: clock.clone(),
-                access_log: access_log.as_ref().map(Writer::sink),
-                activity: registry.activity(),
-                events: events_to.clone(),
-            };
-            workers.push(Worker::start(launch)?);
-        }
-        let mut plugins = Plugins::default();
-        for (name, definition) in definitions {
-            plugins.insert(Record::new(Policy::of(&config, &name), definition));
-        }
-        let mut control = Self {
-            registry,
-            path,
-            secret: Rc::new(secret),
-            snapshot,
-            published,
-            workers,
-            events,
-            orders,
-            access_log,
-            holding: false,
-            drain_timeout: config.server.drain_timeout,
-            config,
-            overview: overview.clone(),
-            faults: Faults::default(),
-            repairs: Repairs::default(),
-            plugins,
-            turn: Turn::default(),
-            reloading: false,
-            reload_again: Vec::new(),
-            tables,
-            superseded: Superseded::default(),
-            watcher: None,
-            done: unbounded_channel(),
-        };
-        control.until_started().await?;
-        let names: Vec<_> = control.plugins.iter().map(|(name, _)| Arc::clone(name)).collect();
-        names.iter().for_each(|plugin| control.show(plugin));
-        control.watch();
-        overview.set_ready(true);
-        for (name, address) in addresses {
-            tracing::info!(listener = %name, %address, workers = count, "listening");
-        }
-        Ok(control)
-    }
-
-    async fn until_started(&mut self) -> Result<(), StartError> {
-        let mut started = 0;
-        while started < self.workers.len() {
-            match self.events.recv().await {
-                Some(Event::Started { .. }) => started += 1,
-                Some(Event::Stopped { .. }) | None => return Err(std::io::Error::other("a worker has ended").into()),
-                Some(event) => self.on_event(event),
-            }
-        }
-        Ok(())
-    }
-
     async fn serve(&mut self, signals: &mut Signals) {
         loop {
             match self.next(signals).await {
@@ -358,6 +254,7 @@ impl Control {
             Done::Prepared(prepared) => self.on_prepared(*prepared),
             Done::PrepareAgain(pool) => self.prepare_again(&pool),
             Done::Sweep => self.superseded.sweep(&self.registry),
+            Done::Due(operation) => self.begin_again(operation),
             Done::Loaded { plugin, loaded, reply } => self.on_loaded(&plugin, loaded, reply),
             Done::Built(built) => self.on_built(built.0, built.1),
             Done::Look(plugin, generation) => self.look(&plugin, generation),
@@ -366,114 +263,5 @@ impl Control {
             Done::Read(read) => self.on_read(*read),
             Done::Assembled(built) => self.on_assembled(*built),
         }
-    }
-
-    /// Watches the files that are to be watched now. Without anything to watch there is no watcher.
-    fn watch(&mut self) {
-        let mut files = Vec::new();
-        if self.config.server.watch {
-            files.push(Watched { path: self.path.clone(), used: None });
-        }
-        for (_, record) in self.plugins.iter().filter(|(_, record)| record.policy.watch) {
-            if let Source::File(path) = &record.policy.source {
-                files.push(Watched { path: path.clone(), used: Some(record.configured) });
-            }
-        }
-        if self.watcher.is_none() && !files.is_empty() {
-            match Watcher::start() {
-                Ok(watcher) => self.watcher = Some(watcher),
-                Err(error) => tracing::warn!(%error, "files are not watched"),
-            }
-        }
-        if let Some((watcher, _)) = &self.watcher {
-            watcher.watch(files);
-        }
-    }
-
-    /// The configuration is read again, and components of plugins that are watched become their next generation.
-    fn on_files(&mut self, changed: Vec<PathBuf>) {
-        for path in changed {
-            if path == self.path && self.config.server.watch {
-                self.reload(None);
-            }
-            let is_watched = |record: &Record| {
-                record.policy.watch && matches!(&record.policy.source, Source::File(file) if *file == path)
-            };
-            let plugins = self.plugins.iter().filter(|(_, record)| is_watched(record));
-            let plugins: Vec<_> = plugins.map(|(plugin, record)| (Arc::clone(plugin), record.busy)).collect();
-            for (plugin, busy) in plugins {
-                tracing::info!(%plugin, path = %path.display(), "the component has changed");
-                match self.plugins.get_mut(&plugin) {
-                    Some(record) if busy => record.again = true,
-                    _ => self.load(&plugin, Source::File(path.clone()), None),
-                }
-            }
-        }
-    }
-
-    /// Waits for the workers, or for a second signal.
-    async fn drain(&mut self, why: &str, signals: &mut Signals) {
-        tracing::info!(why, timeout = ?self.drain_timeout, "draining");
-        self.overview.set_ready(false);
-        for worker in &self.workers {
-            worker.tell(Command::Drain(self.drain_timeout));
-        }
-        let mut running = self.workers.len();
-        let mut cut_off = 0;
-        while running > 0 {
-            let event = tokio::select! {
-                event = self.events.recv() => event,
-                // Who asks for a change is told that we are stopping.
-                Some(_) = self.orders.recv() => continue,
-                () = stopped_again(signals) => {
-                    tracing::warn!("told to stop once more: stopped without draining");
-                    return;
-                }
-            };
-            match event {
-                Some(Event::Stopped { cut, .. }) => {
-                    running -= 1;
-                    cut_off += cut;
-                }
-                Some(Event::Faulted { wreck: Some(wreck), .. } | Event::Retired(wreck)) => {
-                    self.registry.dispose(wreck);
-                }
-                Some(_) => {}
-                None => break,
-            }
-        }
-        if let Some(log) = self.access_log.take() {
-            log.finish();
-        }
-        if cut_off > 0 {
-            tracing::warn!(connections = cut_off, "stopped; connections were cut off");
-        } else {
-            tracing::info!("stopped");
-        }
-    }
-}
-
-async fn stopped_again(signals: &mut Signals) {
-    tokio::select! {
-        _ = signals.terminate.recv() => {}
-        _ = signals.interrupt.recv() => {}
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    reopen: Signal,
-    reload: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            reopen: signal(SignalKind::user_defined1())?,
-            reload: signal(SignalKind::hangup())?,
-        })
     }
 }

@@ -64,7 +64,7 @@ pub struct Place<'a> {
 }
 
 impl Element {
-    /// Whether it is of the plugin of which this is a generation.
+    /// Whether it is of this plugin.
     pub fn is_of(&self, plugin: &str) -> bool {
         **self.definition.name() == *plugin
     }
@@ -72,7 +72,8 @@ impl Element {
     /// The same place, for another generation: counts and tables go on.
     #[must_use]
     pub fn with(&self, definition: &Arc<Definition>) -> Arc<Self> {
-        Arc::new(Self { definition: Arc::clone(definition), ..self.clone() })
+        let health = Arc::new(self.health.closed());
+        Arc::new(Self { definition: Arc::clone(definition), health, ..self.clone() })
     }
 
     /// A seat for an instance of it.
@@ -110,6 +111,11 @@ impl Health {
             1 => BreakerState::HalfOpen,
             _ => BreakerState::Open,
         }
+    }
+
+    /// The same count, closed: for another generation.
+    fn closed(&self) -> Self {
+        Self { state: AtomicU8::default(), opened: AtomicU64::new(self.opened()) }
     }
 
     /// Only control says so.

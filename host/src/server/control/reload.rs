@@ -1,14 +1,16 @@
 //! Another configuration in place of the one that runs: read, checked and built whole, or nothing changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::TcpListener;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
+use super::context::Context;
 use super::plugins::{Policy, Record, Stage};
 use super::turn::{Operation, Then};
 use super::{Control, Done};
@@ -19,7 +21,11 @@ use crate::server::StartError;
 use crate::server::assembly::{self, Assembly, Before, Definitions, Means, assemble};
 use crate::server::secret::Secret;
 use crate::server::sockets::listen;
+use crate::snapshot::{Element, Slot, Told};
 use crate::worker::Changeover;
+
+/// Time after which a change is begun again that something quick stood in the way of.
+const SOON: Duration = Duration::from_millis(10);
 
 /// A reload that is under way.
 pub(super) struct Reload {
@@ -27,6 +33,10 @@ pub(super) struct Reload {
     definitions: Definitions,
     secret: Rc<Secret>,
     reply: Reply,
+    /// New generations that are compared first, when the rest is in place.
+    compared: Vec<Arc<Definition>>,
+    /// What decided before, and how much it refused: of plugins of another generation.
+    before: Vec<(Arc<str>, HashMap<Slot, Arc<Element>>, (u64, u64))>,
 }
 
 /// Where it is told what was done, or why nothing was.
@@ -38,9 +48,11 @@ pub(super) struct Read {
     reply: Reply,
 }
 
-/// What was built for a reload, and from which snapshot.
+/// What was built for a reload.
 pub(super) struct Built {
     reload: Reload,
+    /// What plugins had been told when it was built.
+    told: HashMap<Arc<str>, Arc<Told>>,
     outcome: Result<(Assembly, Opened), Vec<StartError>>,
 }
 
@@ -75,7 +87,9 @@ impl Control {
         match outcome {
             Ok((config, definitions, secret)) => {
                 let (config, secret) = (Arc::new(config), secret.map_or_else(|| Rc::clone(&self.secret), Rc::new));
-                self.enqueue(Operation::Reload(Box::new(Reload { config, definitions, secret, reply })));
+                let (compared, before) = (Vec::new(), Vec::new());
+                let reload = Reload { config, definitions, secret, reply, compared, before };
+                self.enqueue(Operation::Reload(Box::new(reload)));
             }
             Err(why) => self.refuse_reload(reply, why),
         }
@@ -83,6 +97,10 @@ impl Control {
 
     /// It is its turn.
     pub(super) fn begin_reload(&mut self, mut reload: Box<Reload>) {
+        if self.tables.values().any(super::tables::PoolTable::is_preparing) {
+            // What plugins are told is changing under our hands. Not for long.
+            return self.later(SOON, Done::Due(Operation::Reload(reload)));
+        }
         // What was swapped meanwhile is as new as what was loaded.
         for (name, record) in self.plugins.iter() {
             if let Some(definition) = reload.definitions.get_mut(name)
@@ -92,11 +110,26 @@ impl Control {
                 *definition = Arc::clone(&record.definition);
             }
         }
+        let mut tried = Vec::new();
+        for (name, record) in self.plugins.iter() {
+            let Some(next) = reload.definitions.get_mut(name) else { continue };
+            if Arc::ptr_eq(next, &record.definition) {
+                continue;
+            }
+            tried.push(Arc::clone(next));
+            let policy = Policy::of(&reload.config, name);
+            if policy.shadow.is_some() && assembly::is_used_alike(&self.config, &reload.config, name) {
+                reload.compared.push(std::mem::replace(next, Arc::clone(&record.definition)));
+            } else {
+                reload.before.push((Arc::clone(name), self.places(name).collect(), self.refusals(name)));
+            }
+        }
         let (registry, done, workers) = (Rc::clone(&self.registry), self.done.0.clone(), self.workers.len());
         let (before, snapshot) = (Arc::clone(&self.config), Arc::clone(&self.snapshot));
         let told =
             self.tables.iter().map(|(pool, table)| (Arc::clone(pool), (Arc::clone(&table.told), table.experience)));
-        let told = told.collect();
+        let told: BTreeMap<_, _> = told.collect();
+        let basis = self.told();
         // Changes of backends wait: they would be lost.
         self.holding = true;
         spawn_local(async move {
@@ -108,12 +141,19 @@ impl Control {
                 Ok(opened) => assemble(&reload.config, &means, Some(&running)).await.map(|built| (built, opened)),
                 Err(error) => Err(vec![error]),
             };
-            let _ = done.send(Done::Assembled(Box::new(Built { reload: *reload, outcome })));
+            let outcome = match outcome {
+                Ok((assembly, opened)) => {
+                    let tried = try_out(&registry, &assembly, &basis, workers, &tried).await;
+                    tried.map(|()| (assembly, opened)).map_err(|error| vec![error])
+                }
+                Err(errors) => Err(errors),
+            };
+            let _ = done.send(Done::Assembled(Box::new(Built { reload: *reload, told: basis, outcome })));
         });
     }
 
     pub(super) fn on_assembled(&mut self, built: Built) {
-        let Built { reload, outcome } = built;
+        let Built { mut reload, told, outcome } = built;
         let (assembly, opened) = match outcome {
             Ok(built) => built,
             Err(errors) => {
@@ -124,12 +164,17 @@ impl Control {
             }
         };
         let Assembly { snapshot, crews, starts } = assembly;
-        let prepared = |pool: &Arc<str>| self.tables.get(pool).is_some_and(|table| table.is_preparing());
-        if starts.keys().any(prepared) {
-            // What plugins are told is changing under our hands. Not for long.
+        let is_told_otherwise = |pool: &Arc<str>| match (self.tables.get(pool), told.get(pool)) {
+            (Some(table), Some(told)) => table.is_preparing() || !Arc::ptr_eq(&table.told, told),
+            _ => false,
+        };
+        if starts.keys().any(is_told_otherwise) {
             self.registry.dispose(crews);
-            self.holding = false;
-            return self.begin_again(Operation::Reload(Box::new(reload)));
+            // What was to be compared is found again.
+            let compared = reload.compared.drain(..).map(|next| (Arc::clone(next.name()), next));
+            reload.definitions.extend(compared);
+            reload.before.clear();
+            return self.begin_reload(Box::new(reload));
         }
         for (pool, start) in starts {
             self.superseded_table(&pool, start);
@@ -162,7 +207,7 @@ impl Control {
 
     /// All workers serve it.
     pub(super) fn on_reloaded(&mut self, reload: Reload, refused: Vec<Fault>) {
-        let Reload { config, definitions, secret, reply } = reload;
+        let Reload { config, definitions, secret, reply, compared, before: places } = reload;
         for fault in &refused {
             tracing::warn!(%fault, "a plugin's state was not taken over; it begins anew");
         }
@@ -177,6 +222,18 @@ impl Control {
         for what in lasting {
             tracing::warn!("{what} needs a restart");
             summary.push_str(&format!("{what} needs a restart\n"));
+        }
+        for (plugin, before, baseline) in places {
+            self.watch_over(&plugin, before, baseline);
+            self.show(&plugin);
+        }
+        for definition in compared {
+            summary.push_str(&format!(
+                "generation {} of plugin `{}` is compared first\n",
+                definition.generation(),
+                definition.name()
+            ));
+            self.compare_next(definition);
         }
         tracing::info!(path = %self.path.display(), unchanged = *before == *self.config, "reloaded");
         if let Some(reply) = reply {
@@ -205,7 +262,6 @@ impl Control {
                     record.previous = Some(std::mem::replace(&mut record.definition, definition));
                     record.last = Some(format!("generation {generation} decides: the configuration was reloaded"));
                     record.stage = Stage::Steady;
-                    self.settle(&name);
                 }
                 None => self.plugins.insert(Record::new(policy, definition)),
             }
@@ -277,6 +333,23 @@ async fn read(
         None => None,
     };
     Ok((config, definitions, secret))
+}
+
+/// Tries generations that are new, where the configuration uses them now.
+async fn try_out(
+    registry: &Registry,
+    assembly: &Assembly,
+    told: &HashMap<Arc<str>, Arc<Told>>,
+    workers: usize,
+    definitions: &[Arc<Definition>],
+) -> Result<(), StartError> {
+    let mut told = told.clone();
+    told.extend(assembly.starts.iter().map(|(pool, start)| (Arc::clone(pool), Arc::clone(&start.told))));
+    let context = Context { registry, snapshot: &assembly.snapshot, told: &told, workers };
+    for definition in definitions {
+        context.try_out(definition).await?;
+    }
+    Ok(())
 }
 
 /// Binds the listeners that are new.

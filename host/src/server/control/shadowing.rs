@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
+use super::context::Context;
 use super::plugins::{Shadowing, Stage};
-use super::swap::{Context, Swap, answer};
+use super::swap::{Swap, answer};
 use super::turn::Operation;
 use super::{Control, Done};
 use crate::admin::Swapped;

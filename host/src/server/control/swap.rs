@@ -10,24 +10,16 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use super::plugins::{Probation, Stage};
+use super::context::{Build, Context};
+use super::plugins::Stage;
 use super::turn::{Operation, Then};
 use super::{Control, Done};
 use crate::admin::{SwapError, Swapped};
-use crate::decide::{Fault, PoolLoad};
-use crate::plugin::{BuildError, BuildReason, Definition, LoadError, Registry, Seat, Source};
-use crate::server::breaker::Breaker;
-use crate::server::preparation::{self, Shapers};
-use crate::server::trial::{Role, trial};
-use crate::snapshot::{self, Crew, Crossing, Element, Replaced, Slot, Snapshot, Told};
-use crate::worker::{Changeover, Command};
-
-/// How often a generation on probation is looked at.
-const LOOK: Duration = Duration::from_secs(1);
-/// Refusals are compared from so many decisions on…
-const DECISIONS: u64 = 100;
-/// …and may be more by this share of all.
-const REFUSALS: f64 = 0.1;
+use crate::decide::Fault;
+use crate::plugin::{BuildError, BuildReason, Definition, LoadError, Source};
+use crate::server::preparation::Shapers;
+use crate::snapshot::{Crew, Element, Slot, Told};
+use crate::worker::Changeover;
 
 /// Who asked, and is told.
 pub(super) type Reply = Option<oneshot::Sender<Result<Swapped, SwapError>>>;
@@ -51,12 +43,6 @@ pub(super) struct Place {
     /// What decided in its place.
     before: HashMap<Slot, Arc<Element>>,
     baseline: (u64, u64),
-}
-
-/// What a swap puts into the snapshot.
-pub(super) struct Build {
-    replaced: Replaced,
-    crews: Vec<Crew>,
 }
 
 impl Control {
@@ -93,6 +79,15 @@ impl Control {
             }
             Err(error) => self.give_up(plugin, reply, error.into()),
         }
+    }
+
+    /// Has a generation compared that was loaded with a configuration.
+    pub(super) fn compare_next(&mut self, definition: Arc<Definition>) {
+        let Some(record) = self.plugins.get_mut(definition.name()) else { return };
+        record.busy = true;
+        record.configured = *definition.digest();
+        let (loaded, why) = (Instant::now(), String::new());
+        self.enqueue(Operation::Swap(Swap { definition, back: false, compare: true, why, loaded, reply: None }));
     }
 
     /// Back to the generation before.
@@ -212,21 +207,14 @@ impl Control {
         let left = std::mem::replace(&mut record.definition, definition);
         // What came back by itself is not left again by hand for what failed.
         record.previous = if back && reply.is_none() { None } else { Some(left) };
-        let probation = record.policy.probation.filter(|_| !back);
-        record.stage = match probation {
-            Some(time) => {
-                let until = Instant::now() + time;
-                Stage::Probation(Probation { before, until, faults: HashMap::new(), baseline })
-            }
-            None => Stage::Steady,
-        };
         let verb = if back { "is back" } else { "decides" };
         let because = if why.is_empty() { why } else { format!(": {why}") };
         record.last = Some(format!("generation {generation} {verb}{because}"));
         tracing::info!(%plugin, generation, ?placed, "{verb}{because}");
-        match probation {
-            Some(_) => self.look_later(&plugin, generation),
-            None => self.settle(&plugin),
+        if back {
+            self.settle(&plugin);
+        } else {
+            self.watch_over(&plugin, before, baseline);
         }
         let swapped = match back {
             true => Swapped::Returned { generation },
@@ -268,75 +256,8 @@ impl Control {
         }
     }
 
-    /// Neither what decided before nor what was compared is needed any more.
-    pub(super) fn settle(&mut self, plugin: &Arc<str>) {
-        for worker in &self.workers {
-            worker.tell(Command::Settle(Arc::clone(plugin)));
-        }
-        if let Some(record) = self.plugins.get_mut(plugin) {
-            record.stage = Stage::Steady;
-        }
-    }
-
-    /// A fault of a generation on probation. Whether it has to go.
-    pub(super) fn is_too_much(&mut self, slot: &Slot, element: &Arc<Element>, now: Instant) -> bool {
-        let Some(record) = self.plugins.get_mut(element.definition.name()) else { return false };
-        let is_current = Arc::ptr_eq(&record.definition, &element.definition);
-        let policy = record.policy.breaker.unwrap_or_default();
-        let Stage::Probation(probation) = &mut record.stage else { return false };
-        if record.busy || !is_current {
-            return false;
-        }
-        let breaker = probation.faults.entry(slot.clone()).or_insert_with(|| Breaker::new(policy, now));
-        breaker.fault(now).is_some()
-    }
-
-    fn look_later(&self, plugin: &Arc<str>, generation: u64) {
-        let (done, plugin) = (self.done.0.clone(), Arc::clone(plugin));
-        spawn_local(async move {
-            tokio::time::sleep(LOOK).await;
-            let _ = done.send(Done::Look(plugin, generation));
-        });
-    }
-
-    /// Ends a probation in time, or when too much is refused.
-    pub(super) fn look(&mut self, plugin: &Arc<str>, generation: u64) {
-        let now = self.refusals(plugin);
-        let Some(record) = self.plugins.get(plugin) else { return };
-        let Stage::Probation(probation) = &record.stage else { return };
-        if record.definition.generation() != generation || record.busy {
-            return;
-        }
-        let share = |(decisions, refusals): (u64, u64)| refusals as f64 / decisions.max(1) as f64;
-        let since = (now.0 - probation.baseline.0, now.1 - probation.baseline.1);
-        if since.0 >= DECISIONS && share(since) > share(probation.baseline) + REFUSALS {
-            let percent = (100.0 * share(since)).round();
-            let before = (100.0 * share(probation.baseline)).round();
-            let why = format!("generation {generation} refused {percent} % of requests, the one before {before} %");
-            tracing::warn!(%plugin, "{why}");
-            return self.roll_back(plugin, why, None);
-        }
-        if Instant::now() < probation.until {
-            return self.look_later(plugin, generation);
-        }
-        tracing::info!(%plugin, generation, "the probation is over");
-        self.settle(plugin);
-        self.show(plugin);
-    }
-
-    /// Decisions of a plugin, and refusals where it decides.
-    fn refusals(&self, plugin: &str) -> (u64, u64) {
-        let snapshot = &self.snapshot;
-        let uses = snapshot.uses().filter(|used| used.element.is_of(plugin));
-        let decisions = uses.map(|used| used.element.decisions.sum(|cell| cell.times.count())).sum();
-        let pools = snapshot.pools.iter().filter(|pool| pool.chain.elements().any(|(_, e)| e.is_of(plugin)));
-        let routes = snapshot.crossings.iter().flatten().filter(|crossing| crossing.element.is_of(plugin));
-        let verdicts = pools.map(|pool| &pool.verdicts).chain(routes.map(|crossing| &crossing.verdicts));
-        (decisions, verdicts.map(|verdicts| verdicts.sum(|cell| cell.refusals.get())).sum())
-    }
-
     /// Where a plugin is used, and as what.
-    fn places(&self, plugin: &str) -> impl Iterator<Item = (Slot, Arc<Element>)> {
+    pub(super) fn places(&self, plugin: &str) -> impl Iterator<Item = (Slot, Arc<Element>)> {
         let slots = self.snapshot.slots().filter(|(_, element)| element.is_of(plugin));
         slots.map(|(slot, element)| (slot, Arc::clone(element))).collect::<Vec<_>>().into_iter()
     }
@@ -368,80 +289,6 @@ pub(super) enum Built {
     Instances(Build),
     /// To be compared for this time.
     Shadows(Duration, super::shadowing::Shadows),
-}
-
-/// What a generation is built for.
-pub(super) struct Context<'a> {
-    pub(super) registry: &'a Registry,
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) told: &'a HashMap<Arc<str>, Arc<Told>>,
-    pub(super) workers: usize,
-}
-
-impl Context<'_> {
-    /// A seat in each place of the plugin.
-    pub(super) fn seats(&self, definition: &Arc<Definition>, worker: usize) -> Vec<(Slot, Role, Seat)> {
-        let places = self.snapshot.slots().filter(|(_, element)| element.is_of(definition.name()));
-        let seat = |(slot, element): (Slot, &Arc<Element>)| {
-            let element = element.with(definition);
-            if let Slot::Router(route) = &slot {
-                let mut crossings = self.snapshot.crossings.iter().flatten();
-                let crossing = crossings.find(|crossing| crossing.name == *route)?;
-                let seat = Crossing { element, ..Crossing::clone(crossing) }.seat(worker, self.workers);
-                return Some((slot, Role::Router, seat));
-            }
-            let pool = self.snapshot.pools.iter().find(|pool| pool.name == *slot.name())?;
-            let told = self.told.get(slot.name())?;
-            let (role, rows) = match &slot {
-                Slot::Balancer(_, number) => (Role::Balancer, told.shaped.get(*number)?),
-                Slot::Shaper(..) => (Role::Shaper, &pool.rows),
-                _ => (Role::Affinity, &told.rows),
-            };
-            let load: &Arc<PoolLoad> = &pool.load;
-            let place = snapshot::Place { name: &pool.name, worker, workers: self.workers, load, rows };
-            Some((slot, role, element.seat(&place)))
-        };
-        places.filter_map(seat).collect()
-    }
-
-    /// Tries it in each place.
-    async fn try_out(&self, definition: &Arc<Definition>) -> Result<(), BuildError> {
-        for (_, role, seat) in self.seats(definition, 0) {
-            let lost = BuildError::new(definition, format!("`{}`", seat.pool), BuildReason::NoAnswer);
-            self.registry.work(move || trial(role, seat)).await.unwrap_or(Err(lost))?;
-        }
-        Ok(())
-    }
-
-    /// Builds an instance for every worker and place.
-    async fn build(&self, definition: &Arc<Definition>) -> Result<Build, BuildError> {
-        let with = |_: &Slot, element: &Arc<Element>| match element.is_of(definition.name()) {
-            true => element.with(definition),
-            false => Arc::clone(element),
-        };
-        let replaced = self.snapshot.replaced(definition.name(), with);
-        let mut crews: Vec<Crew> = (0..self.workers).map(|_| Crew::default()).collect();
-        for (name, chain) in &replaced.chains {
-            let (Some(pool), Some(told)) =
-                (self.snapshot.pools.iter().find(|pool| pool.name == *name), self.told.get(name))
-            else {
-                continue;
-            };
-            let pool = snapshot::Pool { chain: Arc::clone(chain), ..snapshot::Pool::clone(pool) };
-            let needed = |element: &Arc<Element>| element.is_of(definition.name());
-            let seats = preparation::crews(self.registry, &pool, told, self.workers, needed).await?;
-            for (crew, seats) in crews.iter_mut().zip(seats) {
-                crew.pools.insert(Arc::clone(name), seats);
-            }
-        }
-        for (route, crossing) in &replaced.crossings {
-            let instances = preparation::routers(self.registry, crossing, self.workers).await?;
-            for (crew, instance) in crews.iter_mut().zip(instances) {
-                crew.routers.insert(Arc::clone(route), instance);
-            }
-        }
-        Ok(Build { replaced, crews })
-    }
 }
 
 /// Tells who asked, if anybody did and is still there.

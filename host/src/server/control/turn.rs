@@ -45,10 +45,12 @@ impl Control {
         self.begin();
     }
 
-    /// Does it at once: it is the one that is under way, and has to be begun again.
+    /// Begins it again: it is the one that is under way.
     pub(super) fn begin_again(&mut self, operation: Operation) {
-        self.turn.waiting.push_front(operation);
-        self.end();
+        match operation {
+            Operation::Swap(swap) => self.begin_swap(swap),
+            Operation::Reload(reload) => self.begin_reload(reload),
+        }
     }
 
     /// What was under way is done.
@@ -61,10 +63,7 @@ impl Control {
         while !self.turn.under_way {
             let Some(operation) = self.turn.waiting.pop_front() else { return };
             self.turn.under_way = true;
-            match operation {
-                Operation::Swap(swap) => self.begin_swap(swap),
-                Operation::Reload(reload) => self.begin_reload(reload),
-            }
+            self.begin_again(operation);
         }
     }
 

@@ -1,0 +1,54 @@
+//! Files that are watched: the configuration, and components of plugins.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Control;
+use super::plugins::Record;
+use crate::plugin::Source;
+use crate::server::watch::{Watched, Watcher};
+
+impl Control {
+    /// Watches the files that are to be watched now. Without anything to watch there is no watcher.
+    pub(super) fn watch(&mut self) {
+        let mut files = Vec::new();
+        if self.config.server.watch {
+            files.push(Watched { path: self.path.clone(), used: None });
+        }
+        for (_, record) in self.plugins.iter().filter(|(_, record)| record.policy.watch) {
+            if let Source::File(path) = &record.policy.source {
+                files.push(Watched { path: path.clone(), used: Some(record.configured) });
+            }
+        }
+        if self.watcher.is_none() && !files.is_empty() {
+            match Watcher::start() {
+                Ok(watcher) => self.watcher = Some(watcher),
+                Err(error) => tracing::warn!(%error, "files are not watched"),
+            }
+        }
+        if let Some((watcher, _)) = &self.watcher {
+            watcher.watch(files);
+        }
+    }
+
+    /// The configuration is read again, and components of plugins that are watched become their next generation.
+    pub(super) fn on_files(&mut self, changed: Vec<PathBuf>) {
+        for path in changed {
+            if path == self.path && self.config.server.watch {
+                self.reload(None);
+            }
+            let is_watched = |record: &Record| {
+                record.policy.watch && matches!(&record.policy.source, Source::File(file) if *file == path)
+            };
+            let plugins = self.plugins.iter().filter(|(_, record)| is_watched(record));
+            let plugins: Vec<_> = plugins.map(|(plugin, record)| (Arc::clone(plugin), record.busy)).collect();
+            for (plugin, busy) in plugins {
+                tracing::info!(%plugin, path = %path.display(), "the component has changed");
+                match self.plugins.get_mut(&plugin) {
+                    Some(record) if busy => record.again = true,
+                    _ => self.load(&plugin, Source::File(path.clone()), None),
+                }
+            }
+        }
+    }
+}
