@@ -122,7 +122,7 @@ fn run(path: &Path, config: Config) -> ExitCode {
         complain!("error: {}: {error}", path.display());
         return ExitCode::FAILURE;
     }
-    finish(path, control::run(config, path))
+    finish(path, control::run(config, Some(path)))
 }
 
 fn check(path: &Path) -> ExitCode {

@@ -133,7 +133,8 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
     let view = View::first(worker, snapshot, crew, &events);
     let proxy = Proxy::new(worker, view, clock, access_log);
     let mut doors = Doors::default();
-    doors.open(&proxy, sockets);
+    let first = Rc::clone(&proxy.view.borrow());
+    doors.open(&proxy, &first, sockets);
     let ticking = Rc::clone(&proxy);
     spawn_local(async move { ticking.deadlines.run(|| ticking.tick()).await });
     let _ = events.send(Event::Started { worker });
@@ -146,7 +147,7 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
                 let (next, refused) = proxy.view.borrow().next(snapshot, crew);
                 let before = proxy.view.replace(Rc::new(next));
                 doors.follow(&proxy, &before, renamed);
-                doors.open(&proxy, sockets);
+                doors.open(&proxy, &before, sockets);
                 if let Some(done) = done {
                     // Control may have given up on it.
                     let _ = done.send(refused);

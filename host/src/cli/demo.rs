@@ -52,7 +52,7 @@ pub(super) fn run(port: u16, balancer: &str) -> ExitCode {
     if let Err(error) = logging::start(&config.log) {
         complain!("error: {error}");
     }
-    finish(Path::new("demo"), control::run(config, Path::new("demo")))
+    finish(Path::new("demo"), control::run(config, None))
 }
 
 fn configuration(port: u16, balancer: &str, addresses: &[SocketAddr]) -> String {

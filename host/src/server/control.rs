@@ -62,11 +62,11 @@ pub fn check(config: &Config) -> Result<(), Vec<StartError>> {
 }
 
 /// Runs until it is told to stop (SIGTERM, SIGINT), and drains. `path` is where the configuration was read, and is read
-/// again.
+/// again; none: nowhere.
 ///
 /// # Errors
 /// Everything that keeps it from starting; nothing has been started then.
-pub fn run(config: Config, path: &Path) -> Result<(), Vec<StartError>> {
+pub fn run(config: Config, path: Option<&Path>) -> Result<(), Vec<StartError>> {
     local(async {
         let workers = config.server.workers;
         let registry = Rc::new(registry(&config, workers)?);
@@ -76,7 +76,8 @@ pub fn run(config: Config, path: &Path) -> Result<(), Vec<StartError>> {
         let assembly = assemble(&config, &means, None).await?;
         // Before anybody can be served: from then on the process ends by draining.
         let mut signals = Signals::new().map_err(|error| vec![error.into()])?;
-        let start = Start { config: Arc::new(config), path: path.to_owned(), registry, secret, definitions, assembly };
+        let start =
+            Start { config: Arc::new(config), path: path.map(Path::to_owned), registry, secret, definitions, assembly };
         let mut control = Control::start(start).await.map_err(|error| vec![error])?;
         control.serve(&mut signals).await;
         Ok(())
@@ -110,7 +111,7 @@ struct Control {
     registry: Rc<Registry>,
     config: Arc<Config>,
     /// Where the configuration is read again.
-    path: PathBuf,
+    path: Option<PathBuf>,
     secret: Rc<Secret>,
     snapshot: Arc<Snapshot>,
     published: watch::Sender<Arc<Snapshot>>,
@@ -213,7 +214,8 @@ impl Control {
             Some(order) = self.orders.recv(), if !self.holding => Wake::Order(order),
             Some(done) = self.done.1.recv() => Wake::Done(done),
             _ = signals.reopen.recv() => Wake::Reopen,
-            _ = signals.reload.recv() => Wake::Reload,
+            // Without a file to read again, a terminal that is gone ends the process.
+            _ = signals.reload.recv() => if self.path.is_some() { Wake::Reload } else { Wake::Stop("SIGHUP") },
             _ = signals.terminate.recv() => Wake::Stop("SIGTERM"),
             _ = signals.interrupt.recv() => Wake::Stop("SIGINT"),
         }

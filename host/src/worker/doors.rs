@@ -20,15 +20,19 @@ use crate::snapshot::View;
 pub(super) struct Doors(HashMap<Arc<str>, Rc<Door>>);
 
 impl Doors {
-    /// Accepts on these sockets.
-    pub(super) fn open(&mut self, proxy: &Rc<Proxy>, sockets: Vec<(Arc<str>, StdListener)>) {
+    /// Accepts on these sockets; `before` is the last view that has what they take the place of.
+    pub(super) fn open(&mut self, proxy: &Rc<Proxy>, before: &Rc<View>, sockets: Vec<(Arc<str>, StdListener)>) {
         for (name, socket) in sockets {
             let Some(number) = number(&proxy.view.borrow(), &name) else { continue };
             match TcpListener::from_std(socket) {
                 Ok(socket) => {
                     let door = Door::new(number);
                     spawn_local(accept(Rc::clone(proxy), Rc::clone(&door), socket));
-                    self.0.insert(name, door);
+                    if let Some(elsewhere) = self.0.insert(name, door) {
+                        // Its name is on another address now.
+                        elsewhere.close(Rc::clone(before));
+                        proxy.deadlines.wake_all();
+                    }
                 }
                 Err(error) => tracing::error!(worker = proxy.worker, %error, "a listener cannot be served"),
             }
@@ -37,11 +41,9 @@ impl Doors {
 
     /// Follows them to where they are now, and closes those that are gone: `before` is the last view that has them.
     pub(super) fn follow(&mut self, proxy: &Rc<Proxy>, before: &Rc<View>, renamed: Vec<(Arc<str>, Arc<str>)>) {
-        for (old, new) in renamed {
-            if let Some(door) = self.0.remove(&old) {
-                self.0.insert(new, door);
-            }
-        }
+        // All are taken out before any is put back: two may have changed their names.
+        let moved: Vec<_> = renamed.into_iter().filter_map(|(old, new)| Some((new, self.0.remove(&old)?))).collect();
+        self.0.extend(moved);
         let now = Rc::clone(&proxy.view.borrow());
         let known = self.0.len();
         self.0.retain(|name, door| match number(&now, name) {

@@ -13,7 +13,7 @@ impl Control {
     pub(super) fn watch(&mut self) {
         let mut files = Vec::new();
         if self.config.server.watch {
-            files.push(Watched { path: self.path.clone(), used: None });
+            files.extend(self.path.clone().map(|path| Watched { path, used: None }));
         }
         for (_, record) in self.plugins.iter().filter(|(_, record)| record.policy.watch) {
             if let Source::File(path) = &record.policy.source {
@@ -34,7 +34,7 @@ impl Control {
     /// The configuration is read again, and components of plugins that are watched become their next generation.
     pub(super) fn on_files(&mut self, changed: Vec<PathBuf>) {
         for path in changed {
-            if path == self.path && self.config.server.watch {
+            if self.path.as_ref() == Some(&path) && self.config.server.watch {
                 self.reload(None);
             }
             let is_watched = |record: &Record| {

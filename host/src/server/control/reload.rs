@@ -67,12 +67,18 @@ pub(super) struct Opened {
 impl Control {
     /// Reads the configuration once more, and goes on with what it says.
     pub(super) fn reload(&mut self, reply: Reply) {
+        let Some(path) = self.path.clone() else {
+            if let Some(reply) = reply {
+                let _ = reply.send(Err("there is no file to read".to_owned()));
+            }
+            return;
+        };
         if std::mem::replace(&mut self.reloading, true) {
             self.reload_again.push(reply);
             return;
         }
-        tracing::info!(path = %self.path.display(), "reloading");
-        let (registry, done, path) = (Rc::clone(&self.registry), self.done.0.clone(), self.path.clone());
+        tracing::info!(path = %path.display(), "reloading");
+        let (registry, done) = (Rc::clone(&self.registry), self.done.0.clone());
         let known: BTreeMap<_, _> =
             self.plugins.iter().map(|(name, record)| (Arc::clone(name), known(record))).collect();
         spawn_local(async move {
@@ -186,11 +192,11 @@ impl Control {
             (next.name != before.name).then(|| (Arc::clone(&before.name), Arc::clone(&next.name)))
         });
         let renamed: Vec<_> = renamed.collect();
-        let mut addresses = self.overview.listeners();
-        for (before, next) in &renamed {
-            addresses.iter_mut().filter(|(name, _)| name == before).for_each(|(name, _)| *name = Arc::clone(next));
-        }
-        addresses.extend(opened.addresses);
+        let mut addresses = opened.addresses;
+        addresses.extend(self.overview.listeners().into_iter().map(|(name, address)| {
+            let renamed = renamed.iter().find(|(before, _)| *before == name);
+            (renamed.map_or(name, |(_, next)| Arc::clone(next)), address)
+        }));
         let position = |name: &str| addresses.iter().find(|(known, _)| **known == *name).cloned();
         self.overview
             .set_listeners(snapshot.listeners.iter().filter_map(|listener| position(&listener.name)).collect());
@@ -235,7 +241,7 @@ impl Control {
             ));
             self.compare_next(definition);
         }
-        tracing::info!(path = %self.path.display(), unchanged = *before == *self.config, "reloaded");
+        tracing::info!(unchanged = *before == *self.config, "reloaded");
         if let Some(reply) = reply {
             let _ = reply.send(Ok(summary));
         }
@@ -270,7 +276,7 @@ impl Control {
     }
 
     fn refuse_reload(&mut self, reply: Reply, why: String) {
-        tracing::error!(path = %self.path.display(), "not reloaded, nothing has changed: {why}");
+        tracing::error!("not reloaded, nothing has changed: {why}");
         if let Some(reply) = reply {
             let _ = reply.send(Err(why));
         }

@@ -30,7 +30,7 @@ use crate::worker::{Launch, Worker};
 /// What control starts with.
 pub(super) struct Start {
     pub(super) config: Arc<Config>,
-    pub(super) path: PathBuf,
+    pub(super) path: Option<PathBuf>,
     pub(super) registry: Rc<Registry>,
     pub(super) secret: Secret,
     pub(super) definitions: Definitions,

@@ -127,8 +127,8 @@ impl Control {
             return self.put(swap, build);
         }
         let shadow = if swap.compare { record.policy.shadow } else { None };
-        if record.shadow().is_some() {
-            // A later generation takes the place of the one that was compared.
+        if !matches!(record.stage, Stage::Steady) && swap.compare {
+            // A later generation ends what is going on with the one before.
             self.settle(&plugin);
         }
         let (registry, snapshot, workers) = (Rc::clone(&self.registry), Arc::clone(&self.snapshot), self.workers.len());
