@@ -126,12 +126,14 @@ fn render(first: &Reports, now: &Reports, over: Duration) -> String {
     }
     text += "\n";
     text += &table(&rows);
-    let mut rows = vec![row(["PLUGIN", "GENERATION", "SOURCE", "POOLS", "DECISIONS", "EACH", "FAULTS", "RATE"])];
+    let mut rows =
+        vec![row(["PLUGIN", "GENERATION", "STATE", "SOURCE", "POOLS", "DECISIONS", "EACH", "FAULTS", "RATE"])];
     for plugin in &now.plugins {
         let before = first.plugins.iter().find(|known| known.name == plugin.name).map_or(0, |known| known.decisions);
         rows.push(row([
             &plugin.name,
             &plugin.generation.to_string(),
+            if plugin.degraded { "degraded" } else { &plugin.stage },
             &plugin.source,
             &plugin.pools.join(" "),
             &plugin.decisions.to_string(),

@@ -61,31 +61,19 @@ fn balancer(seat: Seat) -> Result<(), BuildReason> {
     let mut requests = Requests::default();
     for _ in 0..REQUESTS {
         let (moment, facts) = requests.next(instance.keys());
-        let (facts, verdict) = picked(&mut instance, moment, facts, &readiness)?;
-        let again = Moment { attempt: 1, ..moment };
+        let (facts, answer) = instance.pick(moment, facts);
+        let checked = answer.and_then(|verdict| check(verdict, &readiness, &facts.tried).map(|()| verdict));
+        let verdict = checked.map_err(|fault| BuildReason::Trial("pick", fault))?;
         if let Verdict::Backend(index) = verdict {
-            picked(
-                &mut instance,
-                again,
-                Box::new(Facts { tried: [index].into_iter().collect(), ..*facts }),
-                &readiness,
-            )?;
+            // One that does not look at what was tried is no danger: on a retry the fallback stands in for it.
+            let facts = Box::new(Facts { tried: [index].into_iter().collect(), ..*facts });
+            let (_, answer) = instance.pick(Moment { attempt: 1, ..moment }, facts);
+            answer.map_err(|fault| BuildReason::Trial("pick", fault))?;
         }
     }
     observed(&mut instance, &seat.rows, requests.now_us)?;
     let state = instance.save().map_err(|fault| BuildReason::Trial("save", fault))?;
     handed(state, || BalancerInstance::seat(seat), BalancerInstance::restore)
-}
-
-fn picked(
-    instance: &mut BalancerInstance,
-    moment: Moment,
-    facts: Box<Facts>,
-    readiness: &[Readiness],
-) -> Result<(Box<Facts>, Verdict), BuildReason> {
-    let (facts, answer) = instance.pick(moment, facts);
-    let checked = answer.and_then(|verdict| check(verdict, readiness, &facts.tried).map(|()| verdict));
-    checked.map(|verdict| (facts, verdict)).map_err(|fault| BuildReason::Trial("pick", fault))
 }
 
 fn affinity(seat: Seat) -> Result<(), BuildReason> {

@@ -34,7 +34,7 @@ fn what_was_put_decides_on_all_workers_when_put_answers() {
     let host = behind("first.wat", &[&a, &b]);
     assert_eq!((host.get("/").backend(), generation(&host, "mine")), ("a", 1));
     let response = host.swap("mine", &constant(1));
-    assert_eq!((response.status, response.text().as_str()), (200, "generation 2 decides"));
+    assert!(response.text().starts_with("generation 2 decides, "), "{}", response.text());
     for _ in 0..16 {
         assert_eq!(host.get("/").backend(), "b");
     }
