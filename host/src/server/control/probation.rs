@@ -60,11 +60,14 @@ impl Control {
         let now = self.refusals(plugin);
         let Some(record) = self.plugins.get(plugin) else { return };
         let Stage::Probation(probation) = &record.stage else { return };
-        if record.definition.generation() != generation || record.busy {
+        if record.definition.generation() != generation {
             return;
         }
+        if record.busy {
+            return self.later(LOOK, Done::Look(Arc::clone(plugin), generation));
+        }
         let share = |(decisions, refusals): (u64, u64)| refusals as f64 / decisions.max(1) as f64;
-        let since = (now.0 - probation.baseline.0, now.1 - probation.baseline.1);
+        let since = (now.0.saturating_sub(probation.baseline.0), now.1.saturating_sub(probation.baseline.1));
         if since.0 >= DECISIONS && share(since) > share(probation.baseline) + REFUSALS {
             let percent = (100.0 * share(since)).round();
             let before = (100.0 * share(probation.baseline)).round();

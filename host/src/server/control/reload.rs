@@ -35,8 +35,17 @@ pub(super) struct Reload {
     reply: Reply,
     /// New generations that are compared first, when the rest is in place.
     compared: Vec<Arc<Definition>>,
-    /// What decided before, and how much it refused: of plugins of another generation.
-    before: Vec<(Arc<str>, HashMap<Slot, Arc<Element>>, (u64, u64))>,
+    /// Plugins of another generation.
+    followed: Vec<Followed>,
+}
+
+/// A plugin that another generation decides for now.
+struct Followed {
+    plugin: Arc<str>,
+    /// What decided before, by place.
+    before: HashMap<Slot, Arc<Element>>,
+    /// Decisions and refusals until then.
+    baseline: (u64, u64),
 }
 
 /// Where it is told what was done, or why nothing was.
@@ -93,8 +102,8 @@ impl Control {
         match outcome {
             Ok((config, definitions, secret)) => {
                 let (config, secret) = (Arc::new(config), secret.map_or_else(|| Rc::clone(&self.secret), Rc::new));
-                let (compared, before) = (Vec::new(), Vec::new());
-                let reload = Reload { config, definitions, secret, reply, compared, before };
+                let (compared, followed) = (Vec::new(), Vec::new());
+                let reload = Reload { config, definitions, secret, reply, compared, followed };
                 self.enqueue(Operation::Reload(Box::new(reload)));
             }
             Err(why) => self.refuse_reload(reply, why),
@@ -127,7 +136,8 @@ impl Control {
             if policy.shadow.is_some() && assembly::is_used_alike(&self.config, &reload.config, name) {
                 reload.compared.push(std::mem::replace(next, Arc::clone(&record.definition)));
             } else {
-                reload.before.push((Arc::clone(name), self.places(name).collect(), self.refusals(name)));
+                let (before, baseline) = (self.places(name).collect(), self.refusals(name));
+                reload.followed.push(Followed { plugin: Arc::clone(name), before, baseline });
             }
         }
         let (registry, done, workers) = (Rc::clone(&self.registry), self.done.0.clone(), self.workers.len());
@@ -179,7 +189,7 @@ impl Control {
             // What was to be compared is found again.
             let compared = reload.compared.drain(..).map(|next| (Arc::clone(next.name()), next));
             reload.definitions.extend(compared);
-            reload.before.clear();
+            reload.followed.clear();
             return self.begin_reload(Box::new(reload));
         }
         for (pool, start) in starts {
@@ -213,7 +223,7 @@ impl Control {
 
     /// All workers serve it.
     pub(super) fn on_reloaded(&mut self, reload: Reload, refused: Vec<Fault>) {
-        let Reload { config, definitions, secret, reply, compared, before: places } = reload;
+        let Reload { config, definitions, secret, reply, compared, followed } = reload;
         for fault in &refused {
             tracing::warn!(%fault, "a plugin's state was not taken over; it begins anew");
         }
@@ -229,7 +239,7 @@ impl Control {
             tracing::warn!("{what} needs a restart");
             summary.push_str(&format!("{what} needs a restart\n"));
         }
-        for (plugin, before, baseline) in places {
+        for Followed { plugin, before, baseline } in followed {
             self.watch_over(&plugin, before, baseline);
             self.show(&plugin);
         }
@@ -254,7 +264,9 @@ impl Control {
     /// Notes which generation decides for each plugin now.
     fn take_definitions(&mut self, definitions: Definitions) {
         let config = Arc::clone(&self.config);
+        let names: Vec<_> = self.plugins.iter().map(|(name, _)| Arc::clone(name)).collect();
         self.plugins.retain(|plugin| definitions.contains_key(plugin));
+        names.iter().for_each(|plugin| self.show(plugin));
         for (name, definition) in definitions {
             let policy = Policy::of(&config, &name);
             match self.plugins.get_mut(&name) {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use super::context::Context;
@@ -17,6 +16,9 @@ use crate::plugin::{BuildError, Definition, Seat};
 use crate::server::trial::Role;
 use crate::snapshot::{Comparison, Fresh, Slot, Wreck};
 use crate::worker::Command;
+
+/// Time after which it is looked again whether a generation may get its turn.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is compared in each place, and the instances for it by worker.
 pub(super) struct Shadows {
@@ -82,19 +84,19 @@ impl Control {
         }
         self.show(&plugin);
         answer(swap.reply, Ok(Swapped::Compared { generation, time }));
-        let done = self.done.0.clone();
-        spawn_local(async move {
-            tokio::time::sleep(time).await;
-            let _ = done.send(Done::Compared(plugin, generation));
-        });
+        self.later(time, Done::Compared(plugin, generation));
     }
 
     /// The time to compare is over: it gets its turn.
     pub(super) fn on_compared(&mut self, plugin: &Arc<str>, generation: u64) {
         let Some(record) = self.plugins.get_mut(plugin) else { return };
         let Stage::Shadow(shadowing) = &record.stage else { return };
-        if shadowing.definition.generation() != generation || record.busy {
+        if shadowing.definition.generation() != generation {
             return;
+        }
+        if record.busy {
+            // A later one is being loaded, which may yet be no good.
+            return self.later(AGAIN, Done::Compared(Arc::clone(plugin), generation));
         }
         let sum = |read: &dyn Fn(&Comparison) -> u64| shadowing.places.iter().map(|(_, c)| read(c)).sum::<u64>();
         let agreed = sum(&|comparison| comparison.sum(|cell| cell.agreed.get()));

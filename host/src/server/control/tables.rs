@@ -135,11 +135,7 @@ impl Control {
     /// Sweeps now what earlier changes left, and in a while what this one did.
     pub(super) fn sweep_later(&mut self) {
         self.superseded.sweep(&self.registry);
-        let done = self.done.0.clone();
-        spawn_local(async move {
-            tokio::time::sleep(SWEEP).await;
-            let _ = done.send(Done::Sweep);
-        });
+        self.later(SWEEP, Done::Sweep);
     }
 
     /// Has this pool's table prepared, once more if that is going on already.
@@ -255,11 +251,7 @@ impl Control {
         let Some(table) = self.tables.get_mut(pool).filter(|table| !table.again) else { return };
         table.again = true;
         let delay = AGAIN * (1 << table.failures.saturating_sub(1).min(DOUBLED));
-        let (done, pool) = (self.done.0.clone(), Arc::clone(pool));
-        spawn_local(async move {
-            tokio::time::sleep(delay).await;
-            let _ = done.send(Done::PrepareAgain(pool));
-        });
+        self.later(delay, Done::PrepareAgain(Arc::clone(pool)));
     }
 
     /// That while is over.
