@@ -2,6 +2,7 @@
 //!
 //! It reads snapshots and counters, and hands changes to control as [`Order`]s; it decides nothing itself.
 
+mod answer;
 mod api;
 mod guard;
 mod metrics;

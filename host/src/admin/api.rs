@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::oneshot;
 
+use super::answer::{Answer, json, not_allowed, refuse, text};
 use super::report::{self, ListenerReport};
 use super::{Order, State, metrics, plugins};
 use crate::config::Address;
@@ -19,8 +20,6 @@ use crate::snapshot::change::{Action, Change, ChangeError, Changed};
 
 /// Largest body of a request, in bytes.
 const MAX_BODY: usize = 64 << 10;
-
-pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Answers one request.
 pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Answer {
@@ -202,34 +201,4 @@ fn decode(segment: &str) -> String {
         }
     }
     String::from_utf8(bytes).unwrap_or_else(|_| segment.to_owned())
-}
-
-pub(super) fn text(status: StatusCode, text: &str) -> Answer {
-    let mut response = Response::new(Full::new(Bytes::from(text.to_owned())));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-pub(super) fn refuse(status: StatusCode, why: &str) -> Answer {
-    text(status, &format!("{status}: {why}\n"))
-}
-
-fn not_allowed(allow: &'static str) -> Answer {
-    let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, allow);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    response
-}
-
-fn json<T: Serialize>(status: StatusCode, value: &T) -> Answer {
-    match serde_json::to_string(value) {
-        Ok(body) => {
-            let mut response = text(status, &(body + "\n"));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        }
-        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
 }

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
-use super::api::{Answer, refuse, text};
+use super::answer::{Answer, refuse, text};
 use super::{Order, State, SwapError, Swapped};
 
 /// `PUT /plugins/NAME`: the next generation of a plugin is the component in the body.

@@ -38,7 +38,7 @@ use super::StartError;
 use super::assembly::{self, Definitions, Means, assemble};
 use super::faults::Faults;
 use super::secret::Secret;
-use super::watch::Watcher;
+use super::watch::{Digest, Watcher};
 use crate::admin::{Order, Overview};
 use crate::config::Config;
 use crate::decide::Fault;
@@ -112,6 +112,8 @@ struct Control {
     config: Arc<Config>,
     /// Where the configuration is read again.
     path: Option<PathBuf>,
+    /// What it held when the process started, so that no change after that goes unnoticed.
+    used: Option<Digest>,
     secret: Rc<Secret>,
     snapshot: Arc<Snapshot>,
     published: watch::Sender<Arc<Snapshot>>,

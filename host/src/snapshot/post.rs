@@ -4,12 +4,15 @@
 //! Changes of the chain come here: who stays, who follows whom, and what it takes over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::shadow::{Comparison, Shadow};
-use super::steering::NOTICED;
 use super::{Element, Slot, Told, Wreck};
 use crate::decide::{Fault, Row, Tabled};
 use crate::plugin::{AffinityInstance, BalancerInstance, Cost, RouterInstance};
+
+/// Control hears of a table that took longer to be told, and a fresh instance is not told another such on a worker.
+pub(super) const NOTICED: Duration = Duration::from_micros(500);
 
 /// One place of a chain on one worker.
 pub(super) struct Post<I> {

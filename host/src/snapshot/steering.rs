@@ -6,22 +6,19 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use smallvec::SmallVec;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::members::carried;
-use super::post::{Changes, Held, Holder, Learned, Post};
+use super::post::{Changes, Held, Holder, Learned, NOTICED, Post};
 use super::shadow::Comparison;
 use super::{BreakerState, Element, Event, Fresh, Pool, Replacement, Seats, Slot, Told, Wreck};
 use crate::decide::{Fault, Readiness, Row};
 use crate::plugin::{AffinityInstance, BalancerInstance, Cost};
 use crate::pool::outbox::Outbox;
 use crate::pool::{Backend, Member, Site};
-
-/// Control hears of a table that took longer to be told, and a fresh instance is not told another such on a worker.
-pub(super) const NOTICED: Duration = Duration::from_micros(500);
 
 /// The steering of one pool on one worker. Lives as long as the pool's name.
 pub struct Steering {

@@ -13,7 +13,7 @@ impl Control {
     pub(super) fn watch(&mut self) {
         let mut files = Vec::new();
         if self.config.server.watch {
-            files.extend(self.path.clone().map(|path| Watched { path, used: None }));
+            files.extend(self.path.clone().map(|path| Watched { path, used: self.used }));
         }
         for (_, record) in self.plugins.iter().filter(|(_, record)| record.policy.watch) {
             if let Source::File(path) = &record.policy.source {

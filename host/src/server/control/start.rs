@@ -23,6 +23,7 @@ use crate::server::assembly::{Assembly, Definitions};
 use crate::server::faults::Faults;
 use crate::server::secret::Secret;
 use crate::server::sockets::listen;
+use crate::server::watch::digest;
 use crate::snapshot::Event;
 use crate::telemetry::access::Writer;
 use crate::worker::{Launch, Worker};
@@ -93,6 +94,7 @@ impl Control {
         }
         let mut control = Self {
             registry,
+            used: path.as_deref().and_then(digest),
             path,
             secret: Rc::new(secret),
             snapshot,
