@@ -1,9 +1,8 @@
 //! The backends of a large pool, and changes of them by the admin API.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
-use trimtab_tests::Host;
+use trimtab_tests::{Host, wait};
 
 /// The entry of a backend in the configuration: an address of its own, and one port for all.
 pub(crate) fn entry(number: usize, port: u16, mixed: bool) -> String {
@@ -37,7 +36,7 @@ impl Changes {
     pub(crate) fn make(&mut self, host: &Host, pool: &str, every: Duration) {
         let start = Instant::now();
         for step in 0..4 * self.of_each {
-            thread::sleep((every * step as u32).saturating_sub(start.elapsed()));
+            wait::until(start + every * step as u32);
             // What was removed is added again, at the end of the table.
             let number = self.made / 2 * 37 % self.backends;
             let (method, body) = match step % 4 {

@@ -8,11 +8,11 @@ mod paced;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use trimtab_tests::{Host, eventually};
+use trimtab_tests::{Host, eventually, wait};
 
 use changes::Changes;
 use paced::{Latencies, Pace};
@@ -113,7 +113,7 @@ fn run(host: &Host, options: &Options, changes: &mut Changes, changed: Changed, 
     std::thread::scope(|scope| {
         let load = scope.spawn(|| pace.run(&done));
         match changed {
-            Changed::Nothing => std::thread::sleep(length),
+            Changed::Nothing => wait::until(Instant::now() + length),
             Changed::OtherPool => changes.make(host, "other", Duration::from_millis(options.every)),
             Changed::ThisPool => changes.make(host, "web", Duration::from_millis(options.every)),
         }

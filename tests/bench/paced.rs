@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use trimtab_tests::Client;
+use trimtab_tests::{Client, wait};
 
 /// Where to, and how much.
 pub(crate) struct Pace {
@@ -40,7 +40,7 @@ impl Pace {
         let mut next = Instant::now() + each * number as u32 / self.connections as u32;
         let mut cookie = String::new();
         while !done.load(Ordering::Relaxed) {
-            thread::sleep(next.saturating_duration_since(Instant::now()));
+            wait::until(next);
             let user = latencies.len() * self.connections + number;
             let start = Instant::now();
             let response = client.get_with("/", &format!("x-user: user-{user}\r\n{cookie}"));

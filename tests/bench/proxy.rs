@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use trimtab_tests::wait;
 
 /// `/proc` counts in ticks of 1/100 s on every Linux that Rust runs on.
 const MILLISECONDS_PER_TICK: u64 = 10;
@@ -143,7 +144,7 @@ impl Proxy {
                 self.child.kill()?;
                 bail!("{} did not stop", self.kind.name());
             }
-            std::thread::park_timeout(Duration::from_millis(20));
+            wait::until(Instant::now() + Duration::from_millis(20));
         }
         Ok(())
     }
@@ -217,7 +218,7 @@ pub(crate) fn wait_for(port: u16) -> Result<()> {
         if Instant::now() > end {
             bail!("nothing listens on port {port}");
         }
-        std::thread::park_timeout(Duration::from_millis(20));
+        wait::until(Instant::now() + Duration::from_millis(20));
     }
     Ok(())
 }

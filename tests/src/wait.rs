@@ -1,4 +1,4 @@
-//! Waits for a condition, with an end. The only place of the tests that sleeps.
+//! Waits for a condition, with an end, and for a time. The only place of the tests and benchmarks that sleeps.
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,11 @@ pub fn eventually(what: &str, mut met: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !met() {
         assert!(Instant::now() < end, "waited {PATIENCE:?} in vain: {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        until(Instant::now() + Duration::from_millis(5));
     }
+}
+
+/// Waits until then, or not at all where that is past: for a load that is paced, not for a condition.
+pub fn until(then: Instant) {
+    std::thread::sleep(then.saturating_duration_since(Instant::now()));
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use trimtab::decide::{
-    Affinity as _, Balancer as _, Facts, Head, PoolLoad, Readiness, Router as _, Row, Verdict, check, check_found,
+    Affinity as _, Balancer as _, Facts, Head, Keyed, Moment, PoolLoad, Readiness, Router as _, Row, Verdict, check,
+    check_found,
 };
 use trimtab::plugin::{AffinityInstance, BalancerInstance, Registry, RouterInstance};
 
@@ -22,9 +23,33 @@ const SESSION: &str = "JSESSIONID";
 /// `pick` of a first try, with the hashing of its key and the check of its answer.
 pub(crate) fn pick<'a>(registry: &Registry, case: &Balancer, backends: usize) -> Work<'a> {
     let (rows, load) = (rows(backends, case.weights), Arc::new(PoolLoad::new(1)));
-    let mut instance: BalancerInstance = case.place().seat(registry, &rows, &load);
+    let instance: BalancerInstance = case.place().seat(registry, &rows, &load);
     occupy(&rows, &load, case.busy);
     let readiness = vec![Readiness::Ready; backends];
+    in_turn(instance, move |instance, moment, facts| {
+        let (facts, answer) = instance.pick(moment, facts);
+        let verdict = answer.unwrap();
+        check(verdict, black_box(&readiness), &facts.tried).unwrap();
+        black_box(verdict);
+        facts
+    })
+}
+
+/// `route`.
+pub(crate) fn route<'a>(registry: &Registry, place: &Place<'_>) -> Work<'a> {
+    let instance: RouterInstance = place.seat(registry, &[], &Arc::new(PoolLoad::new(1)));
+    in_turn(instance, |instance, moment, facts| {
+        let (facts, answer) = instance.route(moment, facts);
+        let _ = black_box(answer.unwrap());
+        facts
+    })
+}
+
+/// Decisions about clients in turn, with the hashing of their keys. `decide` gives the facts back.
+fn in_turn<'a, I: Keyed + 'a>(
+    mut instance: I,
+    decide: impl Fn(&mut I, Moment, Box<Facts>) -> Box<Facts> + 'a,
+) -> Work<'a> {
     let mut clock = Clock::new();
     let mut clients: Vec<_> = (0..CLIENTS).map(|client| Some(request(client))).collect();
     let mut next = 0;
@@ -33,12 +58,8 @@ pub(crate) fn pick<'a>(registry: &Registry, case: &Balancer, backends: usize) ->
         for _ in 0..times {
             next = (next + 1) % clients.len();
             let facts = clients[next].take().unwrap();
-            let moment = clock.moment(&instance, &facts);
-            let (facts, answer) = instance.pick(black_box(moment), facts);
-            let verdict = answer.unwrap();
-            check(verdict, black_box(&readiness), &facts.tried).unwrap();
-            clients[next] = Some(facts);
-            black_box(verdict);
+            let moment = black_box(clock.moment(&instance, &facts));
+            clients[next] = Some(decide(&mut instance, moment, facts));
         }
         start.elapsed()
     })
@@ -194,24 +215,4 @@ fn bind(instance: &mut AffinityInstance, visit: &mut Visit, clock: &mut Clock) -
     let (facts, head, answer) = instance.bind(moment, facts, head, visit.backend, visit.found);
     (visit.facts, visit.head) = (Some(facts), Some(head));
     answer.unwrap()
-}
-
-/// `route`.
-pub(crate) fn route<'a>(registry: &Registry, place: &Place<'_>) -> Work<'a> {
-    let mut instance: RouterInstance = place.seat(registry, &[], &Arc::new(PoolLoad::new(1)));
-    let mut clock = Clock::new();
-    let mut clients: Vec<_> = (0..CLIENTS).map(|client| Some(request(client))).collect();
-    let mut next = 0;
-    Box::new(move |times| {
-        let start = Instant::now();
-        for _ in 0..times {
-            next = (next + 1) % clients.len();
-            let facts = clients[next].take().unwrap();
-            let moment = clock.moment(&instance, &facts);
-            let (facts, answer) = instance.route(black_box(moment), facts);
-            clients[next] = Some(facts);
-            let _ = black_box(answer.unwrap());
-        }
-        start.elapsed()
-    })
 }
