@@ -1,7 +1,7 @@
 //! The backends of the benchmark: a fixed small response to every request, for as little processor time as
 //! tokio allows. Not an HTTP server: it looks for the end of each head and for nothing else.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use anyhow::Result;
@@ -11,13 +11,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 const END: &[u8] = b"\r\n\r\n";
 
-/// Listens where the command line says (ports of loopback, or whole addresses) with a thread per core, until it is killed.
+/// Listens on the addresses of the command line with a thread per core, until it is killed.
 fn main() -> Result<()> {
-    let address = |text: String| match text.parse::<u16>() {
-        Ok(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        Err(_) => text.parse(),
-    };
-    let addresses = std::env::args().skip(1).map(address).collect::<Result<Vec<_>, _>>()?;
+    let addresses = std::env::args().skip(1).map(|text| text.parse()).collect::<Result<Vec<SocketAddr>, _>>()?;
     let threads = std::thread::available_parallelism()?.get();
     let threads: Vec<_> = (0..threads)
         .map(|_| {

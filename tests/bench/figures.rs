@@ -3,8 +3,9 @@
 use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
-use crate::load::Load;
+use crate::median::median;
 use crate::proxy::Kind;
+use crate::wrk::Load;
 
 /// One turn of one proxy.
 #[derive(Debug, Clone, Copy)]
@@ -26,9 +27,10 @@ impl Round {
 
 impl Display for Round {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Load { rate, p50, p99, failed, .. } = self.load;
+        let Load { rate, p50, p99, longest, failed, .. } = self.load;
         let mib = self.memory as f64 / 1048576.0;
-        write!(f, "{:.2} µs, {rate:.0} req/s, p50 {p50:.2?}, p99 {p99:.2?}, {mib:.1} MiB, {failed} failed", self.cost())
+        write!(f, "{:.2} µs, {rate:.0} req/s, p50 {p50:.2?}, p99 {p99:.2?}, longest {longest:.2?}", self.cost())?;
+        write!(f, ", {mib:.1} MiB, {failed} failed")
     }
 }
 
@@ -59,14 +61,4 @@ pub(crate) fn table(kinds: &[Kind], rounds: &[Vec<Round>]) -> String {
     }
     text.push('\n');
     text
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => values[n / 2],
-        n => f64::midpoint(values[n / 2 - 1], values[n / 2]),
-    }
 }

@@ -2,20 +2,22 @@
 //! What it measures and how is told in `README.md` here. It tunes nobody.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is what this program is for")]
 
+mod backends;
 mod changes;
 mod paced;
+mod page;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::process::Child;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use clap::Parser;
-use trimtab_tests::{Host, eventually, wait};
+use trimtab_tests::{Host, wait};
 
+use backends::Backends;
 use changes::Changes;
 use paced::{Latencies, Pace};
+use page::Page;
 
 /// Changes a large pool under load and prints a Markdown table of latencies.
 #[derive(Parser)]
@@ -42,6 +44,9 @@ struct Options {
     /// Only the rows whose title contains this
     #[arg(long, default_value = "")]
     only: String,
+    /// Put the table onto README.md here
+    #[arg(long)]
+    write: bool,
 }
 
 /// What steers the pools.
@@ -90,36 +95,38 @@ impl Changed {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let port = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?.local_addr()?.port();
-    let _backend = Backend::start(port)?;
-    println!("| | requests | p50 | p99 | p99.9 | longest | above 10 ms |\n|---|--:|--:|--:|--:|--:|--:|");
+    let page = Page::begin("large");
+    let backends = Backends::start(Ipv4Addr::UNSPECIFIED, 1)?;
+    let port = backends.ports[0];
+    let mut table =
+        "| | requests | p50 | p99 | p99.9 | longest | above 10 ms |\n|---|--:|--:|--:|--:|--:|--:|\n".to_owned();
     for case in CASES.iter().filter(|case| case.title.contains(&options.only)) {
         let host = Host::start(&configuration(case, &options, port));
         let mut changes = Changes::new(options.changes, options.backends, port);
         // Connections and pages that are there for the first time are nobody's change.
-        run(&host, &options, &mut changes, Changed::Nothing, Duration::from_secs(2));
+        run(&host, &options, &mut changes, Changed::Nothing, Duration::from_secs(2))?;
         for changed in [Changed::Nothing, Changed::OtherPool, Changed::ThisPool] {
             let length = Duration::from_millis(options.every * 4 * options.changes as u64);
-            let latencies = run(&host, &options, &mut changes, changed, length);
-            println!("| {}: {} | {latencies} |", case.title, changed.name());
+            let latencies = run(&host, &options, &mut changes, changed, length)?;
+            let row = format!("| {}: {} | {latencies} |\n", case.title, changed.name());
+            eprint!("{row}");
+            table.push_str(&row);
         }
     }
-    Ok(())
+    page.publish(&table, options.write)
 }
 
-fn run(host: &Host, options: &Options, changes: &mut Changes, changed: Changed, length: Duration) -> Latencies {
-    let done = AtomicBool::new(false);
+/// # Errors
+/// When a request failed.
+fn run(host: &Host, options: &Options, changes: &mut Changes, changed: Changed, length: Duration) -> Result<Latencies> {
     let pace = Pace { address: host.address(), connections: options.connections, rate: options.rate };
-    std::thread::scope(|scope| {
-        let load = scope.spawn(|| pace.run(&done));
-        match changed {
-            Changed::Nothing => wait::until(Instant::now() + length),
-            Changed::OtherPool => changes.make(host, "other", Duration::from_millis(options.every)),
-            Changed::ThisPool => changes.make(host, "web", Duration::from_millis(options.every)),
-        }
-        done.store(true, Ordering::Relaxed);
-        load.join().expect("a client panicked")
-    })
+    let (latencies, ()) = pace.during(|| match changed {
+        Changed::Nothing => wait::until(Instant::now() + length),
+        Changed::OtherPool => changes.make(host, "other", Duration::from_millis(options.every)),
+        Changed::ThisPool => changes.make(host, "web", Duration::from_millis(options.every)),
+    });
+    ensure!(latencies.failed == 0, "{} requests failed", latencies.failed);
+    Ok(latencies)
 }
 
 /// Two pools of the same steering; one gets the requests. Idle connections end soon: each takes two file descriptors.
@@ -135,28 +142,4 @@ fn configuration(case: &Case, options: &Options, port: u16) -> String {
         pool("web"),
         pool("other")
     )
-}
-
-/// The process that answers for all backends; stopped when it is dropped.
-struct Backend(Child);
-
-impl Backend {
-    fn start(port: u16) -> Result<Self> {
-        let program = std::env::current_exe()?.with_file_name("bench-backend");
-        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-        let child = std::process::Command::new(&program)
-            .arg(address.to_string())
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        let backend = Self(child);
-        eventually("the backend listens", || std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
-        Ok(backend)
-    }
-}
-
-impl Drop for Backend {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

@@ -2,17 +2,25 @@
 //! What it measures and how is told in `README.md` here. It tunes nobody.
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
+mod backends;
+mod exactly;
 mod figures;
-mod load;
+mod median;
+mod page;
 mod proxy;
+mod wrk;
 
-use std::path::Path;
-use std::process::{Child, Command};
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Parser;
+use trimtab_tests::wait;
 
+use backends::Backends;
 use figures::{Round, table};
+use page::Page;
 use proxy::{Kind, Plan, Proxy};
 
 /// Compares Trimtab with nginx and HAProxy on this machine and prints Markdown tables.
@@ -40,37 +48,54 @@ struct Options {
     /// Send exactly a million requests through each proxy and count failures, in place of the tables
     #[arg(long)]
     million: bool,
+    /// Put the tables onto README.md here
+    #[arg(long)]
+    write: bool,
 }
 
 fn main() -> Result<()> {
     let options = Options::parse();
     let folder = tempfile::Builder::new().prefix("trimtab-bench-").tempdir()?;
-    let ports = proxy::free_ports(3)?;
-    let _backends = Backends::start(&ports)?;
+    let page = Page::begin("run");
+    let backends = Backends::start(Ipv4Addr::LOCALHOST, 3)?;
+    let ports = backends.ports.clone();
     let plan = Plan { folder: folder.path().to_owned(), workers: options.workers, backends: ports, access_log: false };
     if options.million {
         return million(&options, &plan);
     }
-    println!("Machine: {}\n", machine()?);
-    compare(&options, &plan)?;
+    let mut compared = compare(&options, &plan)?;
     if !options.no_access_log {
-        compare(&options, &Plan { access_log: true, ..plan })?;
+        let logged = compare(&options, &Plan { access_log: true, ..plan })?;
+        compared = Compared { tables: compared.tables + &logged.tables, proxies: compared.proxies + &logged.proxies };
     }
+    page.publish(&compared.tables, options.write)?;
+    println!("{}", compared.proxies);
     Ok(())
 }
 
-/// All rounds with one set of configurations, which it prints behind the table.
-fn compare(options: &Options, plan: &Plan) -> Result<()> {
+/// What came out, in Markdown.
+struct Compared {
+    tables: String,
+    /// Their versions and configurations.
+    proxies: String,
+}
+
+/// All rounds with one set of configurations.
+fn compare(options: &Options, plan: &Plan) -> Result<Compared> {
     let mut proxies = options.only.iter().map(|kind| Proxy::start(*kind, plan)).collect::<Result<Vec<_>>>()?;
-    let (rounds, seconds) = (options.rounds, options.seconds);
+    let rounds = options.rounds;
+    let load = |proxy: &Proxy, seconds| {
+        let end = || wait::until(Instant::now() + Duration::from_secs(seconds));
+        wrk::wrk(proxy.address(), options.connections, end).map(|(load, ())| load)
+    };
     for proxy in &proxies {
-        load::wrk(proxy.address(), options.connections, 2)?;
+        load(proxy, 2)?;
     }
     let mut measured: Vec<Vec<Round>> = vec![Vec::new(); proxies.len()];
     for round in 1..=rounds {
         for (proxy, measured) in proxies.iter().zip(&mut measured) {
             let before = proxy.processor_time()?;
-            let load = load::wrk(proxy.address(), options.connections, seconds)?;
+            let load = load(proxy, options.seconds)?;
             let spent = proxy.processor_time()? - before;
             let figures = Round { load, spent, memory: proxy.memory()? };
             eprintln!("round {round}/{rounds} {:8} {figures}", proxy.kind().name());
@@ -78,16 +103,15 @@ fn compare(options: &Options, plan: &Plan) -> Result<()> {
         }
     }
     let log = if plan.access_log { "on" } else { "off" };
-    println!(
-        "## Access log {log}\n\n{} connections, {} workers each, {rounds} rounds of {seconds} s, medians\n",
-        options.connections, plan.workers
-    );
-    println!("{}", table(&options.only, &measured));
+    let tables = format!("Access log {log}:\n\n{}\n", table(&options.only, &measured));
+    let mut text = String::new();
     for proxy in &mut proxies {
-        println!("<details><summary>{}</summary>\n\n```\n{}```\n</details>\n", proxy.version()?, proxy.config());
+        let (version, config) = (proxy.version()?, proxy.config());
+        let _ =
+            write!(text, "<details><summary>{version}, access log {log}</summary>\n\n```\n{config}```\n</details>\n\n");
         proxy.stop()?;
     }
-    Ok(())
+    Ok(Compared { tables, proxies: text })
 }
 
 fn million(options: &Options, plan: &Plan) -> Result<()> {
@@ -95,7 +119,7 @@ fn million(options: &Options, plan: &Plan) -> Result<()> {
     let mut failures = 0;
     for kind in &options.only {
         let mut proxy = Proxy::start(*kind, plan)?;
-        let count = load::exactly(proxy.address(), options.connections, 1_000_000)?;
+        let count = exactly::exactly(proxy.address(), options.connections, 1_000_000);
         println!("| {} | {} | {} | {} |", kind.name(), count.sent, count.answered, count.failed());
         failures += if *kind == Kind::Trimtab { count.failed() } else { 0 };
         proxy.stop()?;
@@ -104,38 +128,4 @@ fn million(options: &Options, plan: &Plan) -> Result<()> {
         bail!("trimtab failed {failures} of a million requests");
     }
     Ok(())
-}
-
-/// The process of the backends; stopped when it is dropped.
-struct Backends(Child);
-
-impl Backends {
-    fn start(ports: &[u16]) -> Result<Self> {
-        let program = std::env::current_exe()?.with_file_name("bench-backend");
-        let child = proxy::tied(&program)
-            .args(ports.iter().map(u16::to_string))
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        let backends = Self(child);
-        for port in ports {
-            proxy::wait_for(*port)?;
-        }
-        Ok(backends)
-    }
-}
-
-impl Drop for Backends {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn machine() -> Result<String> {
-    let cpus = std::fs::read_to_string(Path::new("/proc/cpuinfo"))?;
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
-    let kernel = Command::new("uname").arg("-r").output()?.stdout;
-    let cores = std::thread::available_parallelism()?;
-    let model = model.trim_start_matches([' ', '\t', ':']);
-    Ok(format!("{cores} cores of {model}, Linux {}", String::from_utf8_lossy(&kernel).trim()))
 }

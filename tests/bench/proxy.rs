@@ -1,17 +1,17 @@
 //! A proxy under load: started from its template here, measured from outside by `/proc`, stopped by its pid.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::iter::Sum;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use trimtab_tests::wait;
+use trimtab_tests::{process, wait};
 
-/// `/proc` counts in ticks of 1/100 s on every Linux that Rust runs on.
-const MILLISECONDS_PER_TICK: u64 = 10;
+use crate::backends::{free_ports, tied, wait_for};
 
 /// Who is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -66,7 +66,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Writes its configuration, starts it, and waits until it accepts.
     pub(crate) fn start(kind: Kind, plan: &Plan) -> Result<Self> {
-        let port = free_ports(1)?[0];
+        let port = free_ports(Ipv4Addr::LOCALHOST, 1)?[0];
         let config = configuration(kind, plan, port);
         let path = plan.folder.join(kind.template().0);
         fs::write(&path, &config)?;
@@ -84,7 +84,7 @@ impl Proxy {
         let stdout = File::create(plan.folder.join(format!("{}-stdout.log", kind.name())))?;
         let child = command.stdout(stdout).spawn().with_context(|| format!("cannot start {}", kind.name()))?;
         let proxy = Self { kind, child, port, config };
-        wait_for(port).with_context(|| kind.name())?;
+        wait_for(port);
         Ok(proxy)
     }
 
@@ -105,13 +105,7 @@ impl Proxy {
 
     /// User and system time of all its processes so far.
     pub(crate) fn processor_time(&self) -> Result<Duration> {
-        let ticks = self.sum(|pid| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-            // The name in parentheses may hold spaces; utime and stime are the 12th and 13th field behind it.
-            let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-            Ok(fields[11].parse::<u64>()? + fields[12].parse::<u64>()?)
-        })?;
-        Ok(Duration::from_millis(ticks * MILLISECONDS_PER_TICK))
+        self.sum(|pid| Ok(process::processor_time(pid)?))
     }
 
     /// Proportional set size of all its processes, in bytes.
@@ -149,7 +143,7 @@ impl Proxy {
         Ok(())
     }
 
-    fn sum(&self, of: impl Fn(u32) -> Result<u64>) -> Result<u64> {
+    fn sum<T: Sum>(&self, of: impl Fn(u32) -> Result<T>) -> Result<T> {
         let mut pids = vec![self.child.id()];
         let mut next = 0;
         while let Some(pid) = pids.get(next) {
@@ -195,32 +189,6 @@ fn configuration(kind: Kind, plan: &Plan, port: u16) -> String {
         text = text.replace(word, &value);
     }
     text
-}
-
-/// A command whose process ends when ours does, however ours ends.
-pub(crate) fn tied(program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "--"]).arg(program).stdin(Stdio::null());
-    command
-}
-
-/// Ports that are free now.
-pub(crate) fn free_ports(count: usize) -> Result<Vec<u16>> {
-    // All are held until the last is found, so that they differ.
-    let held = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
-    held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
-}
-
-/// Waits until something accepts on this port.
-pub(crate) fn wait_for(port: u16) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        if Instant::now() > end {
-            bail!("nothing listens on port {port}");
-        }
-        wait::until(Instant::now() + Duration::from_millis(20));
-    }
-    Ok(())
 }
 
 fn trimtab() -> PathBuf {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -16,6 +17,7 @@ use crate::client::Client;
 use crate::folder::Folder;
 use crate::message::{self, Response};
 use crate::metrics::Samples;
+use crate::process;
 use crate::rebuilt;
 use crate::wait::eventually;
 use crate::wire::Wire;
@@ -221,6 +223,12 @@ impl Host {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
         line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok()).expect("VmRSS") * 1024
+    }
+
+    /// Processor time that it spent so far.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        process::processor_time(self.child.id()).expect("the process is there")
     }
 
     fn pid(&self) -> Pid {

@@ -13,6 +13,7 @@ pub mod host;
 pub mod message;
 pub mod metrics;
 pub mod plugin;
+pub mod process;
 pub mod rebuilt;
 pub mod setup;
 pub mod tally;

@@ -1,0 +1,27 @@
+# What all benchmarks begin with; they source it. It measures nothing.
+cd "$(dirname "$0")/../.."
+
+# Installs these with apt-get where they are missing.
+need() {
+    missing=
+    for program; do
+        PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null || missing="$missing $program"
+    done
+    [ -n "$missing" ] || return 0
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    $as_root apt-get update -qq
+    # No service is to start with the packages: a benchmark runs its own processes.
+    $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing >&2
+}
+
+# Builds everything and becomes this program.
+begin() {
+    program="$1"
+    shift
+    # The host on its own: built with others it could get features that the shipped binary does not have.
+    cargo build --release --quiet --package trimtab
+    cargo build --release --quiet --package trimtab-tests --bins
+    folder="${CARGO_TARGET_DIR:-$PWD/target}/release"
+    PATH="$PATH:/usr/sbin" TRIMTAB_BIN="${TRIMTAB_BIN:-$folder/trimtab}" exec "$folder/$program" "$@"
+}
