@@ -217,21 +217,7 @@ impl Host {
         status.expect("it ended")
     }
 
-    /// Resident memory in bytes.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok()).expect("VmRSS") * 1024
-    }
-
-    /// Processor time that it spent so far.
-    #[must_use]
-    pub fn processor_time(&self) -> Duration {
-        process::processor_time(self.child.id()).expect("the process is there")
-    }
-
-    fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 

@@ -49,6 +49,16 @@ pub fn filled(fixture: &str, blanks: &[(&str, &str)]) -> String {
     })
 }
 
+/// The same with its places filled in: `(; pick ;)` is the place `pick`. The others stay empty.
+#[must_use]
+pub fn placed(fixture: &str, parts: &[(&str, &str)]) -> String {
+    parts.iter().fold(text(fixture), |text, (place, part)| {
+        let place = format!("(; {place} ;)");
+        assert_eq!(text.matches(&place).count(), 1, "{fixture}: {place}");
+        text.replace(&place, part)
+    })
+}
+
 fn encode(wat: &str, world: &str, more: Option<&str>) -> anyhow::Result<Vec<u8>> {
     let mut resolve = Resolve::default();
     let (mut package, _) = resolve.push_dir(root().join("wit"))?;

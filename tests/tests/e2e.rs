@@ -26,6 +26,8 @@ mod harness;
 mod hashing;
 #[path = "e2e/headers.rs"]
 mod headers;
+#[path = "e2e/hostile.rs"]
+mod hostile;
 #[path = "e2e/house.rs"]
 mod house;
 #[path = "e2e/http.rs"]
@@ -46,6 +48,8 @@ mod observers;
 mod plugins;
 #[path = "e2e/precedence.rs"]
 mod precedence;
+#[path = "e2e/quiet.rs"]
+mod quiet;
 #[path = "e2e/routers.rs"]
 mod routers;
 #[path = "e2e/routes.rs"]

@@ -11,7 +11,7 @@ mod cookie;
 #[path = "affinity/faults.rs"]
 mod faults;
 #[path = "affinity/guest.rs"]
-mod guest;
+pub(crate) mod guest;
 #[path = "affinity/header.rs"]
 mod header;
 #[path = "affinity/hostile.rs"]

@@ -7,38 +7,34 @@ const DATA: usize = 0x1_0000;
 
 /// Parts of the fixture, as text; what is empty passes, or adds nothing.
 #[derive(Debug, Default)]
-pub(super) struct Guest<'a> {
+pub(crate) struct Guest<'a> {
     /// Imports and globals.
-    pub(super) head: &'a str,
+    pub(crate) head: &'a str,
     /// The body of `update`.
-    pub(super) update: &'a str,
+    pub(crate) update: &'a str,
     /// The body of `adjust`.
-    pub(super) adjust: &'a str,
+    pub(crate) adjust: &'a str,
     /// Runs first in `find`: `(return (call $backend (i32.const 0)))`.
-    pub(super) find: &'a str,
+    pub(crate) find: &'a str,
     /// Runs first in `bind`.
-    pub(super) bind: &'a str,
+    pub(crate) bind: &'a str,
     /// What `bind` answers, where it gets that far.
-    pub(super) headers: &'a [(&'a str, &'a [u8])],
+    pub(crate) headers: &'a [(&'a str, &'a [u8])],
 }
 
 impl Guest<'_> {
     /// The component.
-    pub(super) fn component(&self) -> Vec<u8> {
+    pub(crate) fn component(&self) -> Vec<u8> {
         let bind = format!("{} {}", self.bind, self.answer());
         let parts = [
-            ("(; head ;)", self.head),
-            ("(; update ;)", self.update),
-            ("(; adjust ;)", self.adjust),
-            ("(; find ;)", self.find),
-            ("(; bind ;)", &bind),
-            ("(; data ;)", &self.data()),
+            ("head", self.head),
+            ("update", self.update),
+            ("adjust", self.adjust),
+            ("find", self.find),
+            ("bind", &bind),
+            ("data", &self.data()),
         ];
-        let text = parts.iter().fold(plugin::text("affinity.wat"), |text, (place, part)| {
-            assert_eq!(text.matches(place).count(), 1, "{place}");
-            text.replace(place, part)
-        });
-        plugin::component(&text, "affinity-plugin", None)
+        plugin::component(&plugin::placed("affinity.wat", &parts), "affinity-plugin", None)
     }
 
     fn answer(&self) -> String {
