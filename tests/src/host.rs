@@ -53,21 +53,25 @@ impl Host {
             }
             host.try_admin("GET", "/readyz", "").is_ok_and(|response| response.status == 200)
         });
-        let (status, listeners) = host.admin("GET", "/listeners", "");
+        host.find_listeners();
+        host
+    }
+
+    /// Asks where the listeners are, which may be others after a reload.
+    pub fn find_listeners(&mut self) {
+        let (status, listeners) = self.admin("GET", "/listeners", "");
         assert_eq!(status, 200, "GET /listeners");
+        self.listeners.clear();
         for listener in listeners.as_array().expect("GET /listeners answers an array") {
             let text = |key: &str| listener[key].as_str().expect("text").to_owned();
-            host.listeners.insert(text("name"), text("address").parse().expect("an address"));
+            self.listeners.insert(text("name"), text("address").parse().expect("an address"));
         }
-        host
     }
 
     /// Starts without waiting for anything.
     #[must_use]
     pub fn spawn(folder: Folder, config: &str) -> Self {
-        let admin = format!("[admin]\nlisten = \"unix:{}\"\n\n", folder.path("admin.sock").display());
-        let config = if config.contains("[admin]") { config.to_owned() } else { admin + config };
-        let path = folder.write("trimtab.toml", rebuilt::instead_of_built_ins(config));
+        let path = write(&folder, config);
         let mut child = Command::new(binary())
             .arg("run")
             .arg(&path)
@@ -143,6 +147,38 @@ impl Host {
         let (mut response, framing) = message::response(&head, &String::from_utf8_lossy(method))?;
         (response.body, response.trailers) = wire.body(framing)?;
         Ok(response)
+    }
+
+    /// Writes another configuration in the place of the one that it runs with, and asks for nothing.
+    pub fn rewrite(&self, config: &str) {
+        write(&self.folder, config);
+    }
+
+    /// Writes another configuration, has it read, and answers the response.
+    #[must_use]
+    pub fn reload(&self, config: &str) -> Response {
+        self.rewrite(config);
+        self.admin_response("POST", "/reload", "")
+    }
+
+    /// The same, where it must be taken.
+    pub fn reloaded(&self, config: &str) {
+        let response = self.reload(config);
+        assert_eq!(response.status, 200, "POST /reload: {}", response.text());
+    }
+
+    /// The plugin of this name in `/plugins`.
+    #[must_use]
+    pub fn plugin(&self, name: &str) -> Value {
+        let (_, plugins) = self.admin("GET", "/plugins", "");
+        let plugins = plugins.as_array().cloned().unwrap_or_default();
+        plugins.into_iter().find(|plugin| plugin["name"] == name).unwrap_or_default()
+    }
+
+    /// Which generation of a plugin decides.
+    #[must_use]
+    pub fn generation(&self, plugin: &str) -> u64 {
+        self.plugin(plugin)["generation"].as_u64().unwrap_or_else(|| panic!("no plugin {plugin}"))
     }
 
     /// Puts this component in the place of a plugin, and answers the response.
@@ -237,6 +273,13 @@ impl Drop for Host {
             eprintln!("--- trimtab's log\n{}---", self.log());
         }
     }
+}
+
+/// Writes the configuration, as hosts of tests need it.
+fn write(folder: &Folder, config: &str) -> PathBuf {
+    let admin = format!("[admin]\nlisten = \"unix:{}\"\n\n", folder.path("admin.sock").display());
+    let config = if config.contains("[admin]") { config.to_owned() } else { admin + config };
+    folder.write("trimtab.toml", rebuilt::instead_of_built_ins(config))
 }
 
 /// Runs `trimtab` with these arguments to its end.

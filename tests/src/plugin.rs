@@ -22,9 +22,15 @@ pub fn balancer(fixture: &str) -> Vec<u8> {
 /// The fixture of this name as a `balancer-plugin` that exports `handoff` beside.
 #[must_use]
 pub fn handing_over(fixture: &str) -> Vec<u8> {
+    handing_over_text(&text(fixture))
+}
+
+/// The same of a core module's text.
+#[must_use]
+pub fn handing_over_text(core: &str) -> Vec<u8> {
     const BESIDE: &str = "package test:handoff;\nworld beside {\n  include trimtab:plugin/balancer-plugin@0.1.0;\n  \
                           export trimtab:plugin/handoff@0.1.0;\n}";
-    component(&text(fixture), "beside", Some(BESIDE))
+    component(core, "beside", Some(BESIDE))
 }
 
 /// The core module `wat` as a component of `world`, which is one of the contract or of `more`, a WIT package.

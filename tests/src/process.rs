@@ -36,6 +36,12 @@ impl Host {
         status_number(&self.proc("status"), "VmRSS:").expect("VmRSS") * 1024
     }
 
+    /// Open descriptors.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(self.proc_path("fd")).into_iter().flatten().count()
+    }
+
     /// How many pieces its address space is mapped in.
     #[must_use]
     pub fn mappings(&self) -> usize {

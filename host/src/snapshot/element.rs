@@ -69,10 +69,10 @@ impl Element {
         **self.definition.name() == *plugin
     }
 
-    /// The same place, for another generation: counts and tables go on.
+    /// The same place, for another generation: counts and tables go on, and it is asked, whatever the one before did.
     #[must_use]
     pub fn with(&self, definition: &Arc<Definition>) -> Arc<Self> {
-        let health = Arc::new(self.health.closed());
+        let health = Arc::new(self.health.anew());
         Arc::new(Self { definition: Arc::clone(definition), health, ..self.clone() })
     }
 
@@ -104,6 +104,11 @@ impl fmt::Debug for Element {
 }
 
 impl Health {
+    /// Of the next one in the same place.
+    fn anew(&self) -> Self {
+        Self { state: AtomicU8::default(), opened: AtomicU64::new(self.opened()) }
+    }
+
     /// Of the breaker.
     pub fn state(&self) -> BreakerState {
         match self.state.load(Ordering::Relaxed) {
@@ -111,11 +116,6 @@ impl Health {
             1 => BreakerState::HalfOpen,
             _ => BreakerState::Open,
         }
-    }
-
-    /// The same count, closed: for another generation.
-    fn closed(&self) -> Self {
-        Self { state: AtomicU8::default(), opened: AtomicU64::new(self.opened()) }
     }
 
     /// Only control says so.
