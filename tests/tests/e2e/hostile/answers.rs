@@ -13,7 +13,9 @@ fn invalid(stranger: Stranger) {
 #[test]
 fn a_backend_that_is_not_there() {
     invalid(Stranger::fixture("invalid.wat"));
-    invalid(Stranger::affinity(Guest { find: "(return (call $backend (i32.const -1)))", ..Guest::default() }.component()));
+    invalid(Stranger::affinity(
+        Guest { find: "(return (call $backend (i32.const -1)))", ..Guest::default() }.component(),
+    ));
 }
 
 #[test]
@@ -48,16 +50,18 @@ fn refusals_out_of_range() {
 #[test]
 fn a_pool_that_is_not_there() {
     invalid(Stranger::router("", "(i32.store (i32.const 68) (i32.const 1))"));
-    invalid(Stranger::router("", "(i32.store8 (i32.const 64) (i32.const 2)) (i32.store (i32.const 68) (i32.const 200))"));
+    invalid(Stranger::router(
+        "",
+        "(i32.store8 (i32.const 64) (i32.const 2)) (i32.store (i32.const 68) (i32.const 200))",
+    ));
 }
 
 #[test]
 fn refusals_of_everybody_are_honoured_and_counted_apart() {
     let router = "(i32.store8 (i32.const 64) (i32.const 2)) (i32.store (i32.const 68) (i32.const 429))";
-    for (stranger, place) in [
-        (Stranger::fixture("refuse.wat"), ("pool", "web")),
-        (Stranger::router("", router), ("route", "hostile")),
-    ] {
+    for (stranger, place) in
+        [(Stranger::fixture("refuse.wat"), ("pool", "web")), (Stranger::router("", router), ("route", "hostile"))]
+    {
         let arena = stranger.enter();
         arena.load_with(500, "", 429, || ());
         assert_eq!(arena.host.metrics().sum("trimtab_refusals_total", &[place]), 500.0);
