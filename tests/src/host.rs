@@ -195,7 +195,7 @@ impl Host {
 
     fn try_admin(&self, method: &str, path: &str, body: &str) -> io::Result<Response> {
         let length = body.len();
-        self.admin_raw(&format!(
+        self.admin_raw(format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         ))

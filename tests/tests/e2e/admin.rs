@@ -136,7 +136,7 @@ fn change(host: &Host, lines: &str) -> u16 {
     let head = format!(
         "PATCH /pools/web/backends/a HTTP/1.1\r\ncontent-type: application/json\r\nconnection: close\r\n{lines}"
     );
-    host.admin_raw(&format!("{head}content-length: {}\r\n\r\n{body}", body.len())).expect("a response").status
+    host.admin_raw(format!("{head}content-length: {}\r\n\r\n{body}", body.len())).expect("a response").status
 }
 
 #[test]
