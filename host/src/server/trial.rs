@@ -22,6 +22,9 @@ use crate::plugin::{
 /// Made-up requests.
 const REQUESTS: u32 = 256;
 
+/// Room for what they leave in the plugin's table, in bytes. A large table takes milliseconds to be dropped.
+const TABLE: usize = 1 << 20;
+
 /// What a plugin is tried as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -37,11 +40,8 @@ pub(super) enum Role {
 /// What it did wrong.
 pub(super) fn trial(role: Role, seat: Seat) -> Result<(), BuildError> {
     let (definition, place) = (Arc::clone(&seat.definition), place(&seat));
-    let seat = Seat {
-        table: Arc::new(LocalTable::new(definition.limits().table)),
-        load: Arc::new(seat.load.shadow()),
-        ..seat
-    };
+    let quota = if definition.uses_table() { definition.limits().table.min(TABLE) } else { 0 };
+    let seat = Seat { table: Arc::new(LocalTable::new(quota)), load: Arc::new(seat.load.shadow()), ..seat };
     let tried = match role {
         Role::Affinity => affinity(seat),
         Role::Balancer => balancer(seat),

@@ -42,7 +42,8 @@ pub(super) async fn build(context: &Context<'_>, definition: &Arc<Definition>) -
         .seats(definition, 0)
         .into_iter()
         .map(|(slot, _, seat)| {
-            let table = OverlayTable::new(Arc::clone(&seat.table), definition.limits().table);
+            let quota = if definition.uses_table() { definition.limits().table } else { 0 };
+            let table = OverlayTable::new(Arc::clone(&seat.table), quota);
             (slot, Arc::new(table), Arc::new(seat.load.shadow()))
         })
         .collect();
