@@ -50,6 +50,8 @@ mod plugins;
 mod precedence;
 #[path = "e2e/quiet.rs"]
 mod quiet;
+#[path = "e2e/reload.rs"]
+mod reload;
 #[path = "e2e/routers.rs"]
 mod routers;
 #[path = "e2e/routes.rs"]
