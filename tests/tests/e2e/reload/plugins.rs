@@ -53,6 +53,30 @@ fn state_goes_to_the_instance_with_other_settings() {
     assert_eq!(order(), "bc");
 }
 
+/// Picks by its settings, and takes over no state.
+fn stubborn() -> Vec<u8> {
+    let handoff = r#"(func (export "trimtab:plugin/handoff@0.1.0#save") (result i32)
+    (i32.store (i32.const 80) (i32.const 256)) (i32.store (i32.const 84) (i32.const 4)) (i32.const 80))
+  (func (export "trimtab:plugin/handoff@0.1.0#restore") (param i32 i32) (result i32)
+    (i32.store8 (i32.const 128) (i32.const 1))
+    (i32.store (i32.const 132) (i32.const 320))
+    (i32.store (i32.const 136) (i32.const 18))
+    (i32.const 128))"#;
+    plugin::handing_over_text(&plugin::filled("picker.wat", &[("(; pick ;)", BY_SETTINGS), ("(; more ;)", handoff)]))
+}
+
+#[test]
+fn settings_hold_where_state_is_not_taken_over() {
+    let [a, b, c] = ["a", "b", "c"].map(Backend::echo);
+    let host = start(&stubborn(), &setup(&[&a, &b, &c], ""));
+    all_answer(&host, "c");
+    let response = host.reload(&setup(&[&a, &b, &c], "settings = { x = 1 }").text());
+    match response.status {
+        200 => eventually("it begins anew", || (0..32).all(|_| host.get("/").backend() == "b")),
+        _ => all_answer(&host, "c"),
+    }
+}
+
 #[test]
 fn another_file_is_another_generation_and_what_was_put_holds_until_then() {
     let [a, b, c] = ["a", "b", "c"].map(Backend::echo);
