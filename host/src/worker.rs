@@ -57,6 +57,8 @@ pub enum Command {
 pub struct Changeover {
     /// Instances of plugins.
     pub crew: Crew,
+    /// Who cannot take over what was saved begins without it; else the one before decides on.
+    pub anew: bool,
     /// Sockets of listeners, by name.
     pub sockets: Vec<(Arc<str>, StdListener)>,
     /// Listeners that have another name now: before and after.
@@ -133,8 +135,7 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
     let view = View::first(worker, snapshot, crew, &events);
     let proxy = Proxy::new(worker, view, clock, access_log);
     let mut doors = Doors::default();
-    let first = Rc::clone(&proxy.view.borrow());
-    doors.open(&proxy, &first, sockets);
+    doors.open(&proxy, sockets);
     let ticking = Rc::clone(&proxy);
     spawn_local(async move { ticking.deadlines.run(|| ticking.tick()).await });
     let _ = events.send(Event::Started { worker });
@@ -143,11 +144,12 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
         let began = Instant::now();
         match command {
             Some(Command::Apply(snapshot, changeover)) => {
-                let Changeover { crew, sockets, renamed, done } = changeover.map(|boxed| *boxed).unwrap_or_default();
-                let (next, refused) = proxy.view.borrow().next(snapshot, crew);
+                let Changeover { crew, anew, sockets, renamed, done } =
+                    changeover.map(|boxed| *boxed).unwrap_or_default();
+                let (next, refused) = proxy.view.borrow().next(snapshot, crew, anew);
                 let before = proxy.view.replace(Rc::new(next));
-                doors.follow(&proxy, &before, renamed);
-                doors.open(&proxy, &before, sockets);
+                doors.follow(&proxy, &before, renamed, &sockets);
+                doors.open(&proxy, sockets);
                 if let Some(done) = done {
                     // Control may have given up on it.
                     let _ = done.send(refused);

@@ -228,7 +228,7 @@ impl Control {
             Event::Faulted { worker, slot, element, fault, wreck } => {
                 self.on_fault(worker, slot, &element, &fault, wreck);
             }
-            Event::Shadowed { plugin, fault, wreck } => self.on_shadowed(&plugin, &fault, wreck),
+            Event::Shadowed { definition, fault, wreck } => self.on_shadowed(&definition, &fault, wreck),
             Event::Retired(wreck) => self.registry.dispose(wreck),
             Event::Vacant { worker, slot, wreck } => self.on_vacant(worker, slot, wreck),
             Event::Slow { pool, rows, cost } => {

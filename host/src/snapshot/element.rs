@@ -69,6 +69,14 @@ impl Element {
         **self.definition.name() == *plugin
     }
 
+    /// Whether an instance for `other` does for this one, but for the generation.
+    pub fn is_used_as(&self, other: &Self) -> bool {
+        self.settings == other.settings
+            && self.keys == other.keys
+            && self.headers == other.headers
+            && Arc::ptr_eq(&self.table, &other.table)
+    }
+
     /// The same place, for another generation: counts and tables go on, and it is asked, whatever the one before did.
     #[must_use]
     pub fn with(&self, definition: &Arc<Definition>) -> Arc<Self> {

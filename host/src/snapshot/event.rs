@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Element, Told};
 use crate::decide::Fault;
-use crate::plugin::{AffinityInstance, BalancerInstance, Cost, RouterInstance};
+use crate::plugin::{AffinityInstance, BalancerInstance, Cost, Definition, RouterInstance};
 
 /// Which of the instances of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -90,8 +90,8 @@ pub enum Event {
     },
     /// The next generation of a plugin failed while it was compared.
     Shadowed {
-        /// The plugin.
-        plugin: Arc<str>,
+        /// That generation.
+        definition: Arc<Definition>,
         /// What happened.
         fault: Fault,
         /// The instance: it is out.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::shadow::{Comparison, Shadow};
 use super::{Element, Slot, Told, Wreck};
 use crate::decide::{Fault, Row, Tabled};
-use crate::plugin::{AffinityInstance, BalancerInstance, Cost, RouterInstance};
+use crate::plugin::{AffinityInstance, BalancerInstance, Cost, Definition, RouterInstance};
 
 /// Control hears of a table that took longer to be told, and a fresh instance is not told another such on a worker.
 pub(super) const NOTICED: Duration = Duration::from_micros(500);
@@ -36,12 +36,15 @@ pub(super) struct Held<I> {
 pub(super) struct Changes {
     /// Which post is changing.
     pub(super) slot: Slot,
+    /// Who cannot take over leaves the post empty, so that another is built that begins without the state; else the one
+    /// before decides on.
+    pub(super) anew: bool,
     /// Instances that nobody needs any more.
     pub(super) retired: Vec<Wreck>,
     /// Faults of those that handed over or took over.
     pub(super) faults: Vec<(Slot, Arc<Element>, Fault)>,
-    /// Shadows that failed: of this plugin.
-    pub(super) shadows: Vec<(Arc<str>, Fault, Wreck)>,
+    /// Shadows that failed: of this generation.
+    pub(super) shadows: Vec<(Arc<Definition>, Fault, Wreck)>,
     /// Generations that could not take over; the one before decides on.
     pub(super) refused: Vec<Fault>,
 }
@@ -49,7 +52,7 @@ pub(super) struct Changes {
 impl Changes {
     /// Beginning with this post.
     pub(super) fn of(slot: Slot) -> Self {
-        Self { slot, retired: Vec::new(), faults: Vec::new(), shadows: Vec::new(), refused: Vec::new() }
+        Self { slot, anew: false, retired: Vec::new(), faults: Vec::new(), shadows: Vec::new(), refused: Vec::new() }
     }
 
     fn fault(&mut self, element: &Arc<Element>, fault: Fault) {
@@ -59,6 +62,8 @@ impl Changes {
 
 /// An instance that can be followed by another of the same plugin.
 pub(super) trait Holder: Send + 'static {
+    /// What it is an instance of.
+    fn definition(&self) -> &Arc<Definition>;
     /// Whether it must not be entered any more.
     fn is_poisoned(&self) -> bool;
     /// Its state, if it hands over any.
@@ -90,6 +95,10 @@ impl TableHolder for BalancerInstance {
 macro_rules! holds {
     ($($instance:ident)*) => {$(
         impl Holder for $instance {
+            fn definition(&self) -> &Arc<Definition> {
+                $instance::definition(self)
+            }
+
             fn is_poisoned(&self) -> bool {
                 $instance::is_poisoned(self)
             }
@@ -156,7 +165,8 @@ impl<I: TableHolder> Post<I> {
                     self.shadow = Some(shadow);
                 }
                 Err(fault) => {
-                    changes.shadows.push((Arc::clone(self.element.definition.name()), fault, shadow.held.into_wreck()));
+                    let definition = Arc::clone(shadow.held.instance.definition());
+                    changes.shadows.push((definition, fault, shadow.held.into_wreck()));
                 }
             }
         }
@@ -211,6 +221,10 @@ impl<I: Holder> Post<I> {
                 Err(Handing::Restore(fault)) => {
                     changes.refused.push(fault);
                     changes.retired.push(held.instance);
+                    if changes.anew {
+                        post.retire(changes);
+                        return Self::new(Arc::clone(element), None);
+                    }
                     return post;
                 }
             }

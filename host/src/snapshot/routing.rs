@@ -70,14 +70,14 @@ impl Routing {
     }
 
     /// Takes the crossing of a new snapshot; `instance` is there where its router is another one. Answers with the
-    /// fault of one that could not take over.
-    pub fn apply(&self, crossing: Arc<Crossing>, instance: Option<Box<RouterInstance>>) -> Vec<Fault> {
+    /// fault of one that could not take over; `anew` as in [`View::next`](super::View::next).
+    pub fn apply(&self, crossing: Arc<Crossing>, instance: Option<Box<RouterInstance>>, anew: bool) -> Vec<Fault> {
         let state = &mut *self.state.borrow_mut();
         if Arc::ptr_eq(&state.crossing, &crossing) {
             return Vec::new();
         }
         let slot = Slot::Router(Arc::clone(&crossing.name));
-        let mut changes = Changes::of(slot.clone());
+        let mut changes = Changes { anew, ..Changes::of(slot.clone()) };
         let held = instance.map(|instance| Held::fresh(instance, &Arc::default()));
         let stand_in = Post::new(Arc::clone(&crossing.element), None);
         let mut before = vec![std::mem::replace(&mut state.post, stand_in)];
@@ -169,8 +169,8 @@ impl Routing {
             if let Err(fault) = compared
                 && let Some(shadow) = post.shadow.take()
             {
-                let plugin = Arc::clone(post.element.definition.name());
-                self.send(Event::Shadowed { plugin, fault, wreck: shadow.held.into_wreck() });
+                let definition = Arc::clone(shadow.held.instance.definition());
+                self.send(Event::Shadowed { definition, fault, wreck: shadow.held.into_wreck() });
             }
         }
         let routed = match answer {

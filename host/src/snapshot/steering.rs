@@ -74,7 +74,7 @@ impl Steering {
             if let Some(seats) = &seats {
                 steering.set_known(state, Arc::clone(&seats.told));
             }
-            steering.fill(state, seats);
+            steering.fill(state, seats, true);
         }
         Rc::new(steering)
     }
@@ -91,8 +91,8 @@ impl Steering {
 
     /// Takes the pool of a new snapshot, and tells the plugins what changed, if they are to be told at once. Where
     /// its chain is another, `seats` has the instances that are new. Answers with the faults of those that could not
-    /// take over.
-    pub fn apply(&self, pool: Arc<Pool>, seats: Option<Seats>) -> Vec<Fault> {
+    /// take over; `anew` as in [`View::next`](super::View::next).
+    pub fn apply(&self, pool: Arc<Pool>, seats: Option<Seats>, anew: bool) -> Vec<Fault> {
         let state = &mut *self.state.borrow_mut();
         if Arc::ptr_eq(&state.pool, &pool) && seats.is_none() {
             return Vec::new();
@@ -113,7 +113,7 @@ impl Steering {
         let refused = if Arc::ptr_eq(&before.chain, &state.pool.chain) && seats.is_none() {
             Vec::new()
         } else {
-            self.fill(state, seats)
+            self.fill(state, seats, anew)
         };
         self.bring_up(state);
         refused
@@ -126,7 +126,7 @@ impl Steering {
         self.set_known(state, told);
         if seats.is_some() {
             // The chain is the same, so nobody takes over from another generation.
-            self.fill(state, seats);
+            self.fill(state, seats, true);
         }
         self.bring_up(state);
     }
@@ -226,8 +226,8 @@ impl Steering {
     /// A shadow failed: it is out, and control hears of it.
     pub(super) fn shadow_failed<I: Holder>(&self, post: &mut Post<I>, fault: Fault) {
         if let Some(shadow) = post.shadow.take() {
-            let plugin = Arc::clone(post.element.definition.name());
-            self.send(Event::Shadowed { plugin, fault, wreck: shadow.held.into_wreck() });
+            let definition = Arc::clone(shadow.held.instance.definition());
+            self.send(Event::Shadowed { definition, fault, wreck: shadow.held.into_wreck() });
         }
     }
 
@@ -249,9 +249,9 @@ impl Steering {
     }
 
     /// Fills the posts of the pool's chain: with `seats` where they have somebody, else with who is there.
-    fn fill(&self, state: &mut State, seats: Option<Seats>) -> Vec<Fault> {
+    fn fill(&self, state: &mut State, seats: Option<Seats>, anew: bool) -> Vec<Fault> {
         let (chain, name) = (Arc::clone(&state.pool.chain), Arc::clone(&state.pool.name));
-        let mut changes = Changes::of(Slot::Affinity(Arc::clone(&name)));
+        let mut changes = Changes { anew, ..Changes::of(Slot::Affinity(Arc::clone(&name))) };
         let (told, affinity, balancers) = match seats {
             Some(Seats { told, affinity, balancers }) => (told, affinity, balancers),
             None => (Arc::clone(&state.known.told), None, Vec::new()),
@@ -290,12 +290,12 @@ impl Steering {
 
     /// Tells control what came of a change.
     fn report(&self, state: &State, changes: Changes) -> Vec<Fault> {
-        let Changes { retired, faults, shadows, refused, slot: _ } = changes;
+        let Changes { retired, faults, shadows, refused, .. } = changes;
         if !retired.is_empty() {
             self.send(Event::Retired(Box::new(retired)));
         }
-        for (plugin, fault, wreck) in shadows {
-            self.send(Event::Shadowed { plugin, fault, wreck });
+        for (definition, fault, wreck) in shadows {
+            self.send(Event::Shadowed { definition, fault, wreck });
         }
         for (slot, element, fault) in faults {
             element.decisions.of(self.worker).faults[fault.kind as usize].add(1);

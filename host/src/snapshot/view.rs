@@ -35,12 +35,13 @@ impl View {
             hash_seed: snapshot.hash_seed,
         };
         let (steering, routing, events) = (Vec::new(), Rc::new([]), events.clone());
-        Self { snapshot: Arc::new(nothing), steering, routing, worker, events }.next(snapshot, crew).0
+        Self { snapshot: Arc::new(nothing), steering, routing, worker, events }.next(snapshot, crew, true).0
     }
 
     /// The view of `snapshot`: pools and routes of the same name keep what they have, but for the instances that
-    /// `crew` brings. Answers also with the faults of those that could not take over.
-    pub fn next(&self, snapshot: Arc<Snapshot>, mut crew: Crew) -> (Self, Vec<Fault>) {
+    /// `crew` brings. Answers also with the faults of those that could not take over; where all is to be `anew`, they are
+    /// built once more.
+    pub fn next(&self, snapshot: Arc<Snapshot>, mut crew: Crew, anew: bool) -> (Self, Vec<Fault>) {
         let mut refused = Vec::new();
         // Most often all pools are where they were.
         let known: LazyCell<HashMap<&str, &Rc<Steering>>, _> =
@@ -52,7 +53,7 @@ impl View {
             let before = if at_its_place { self.steering.get(position) } else { known.get(&*pool.name).copied() };
             match before {
                 Some(before) => {
-                    refused.extend(before.apply(Arc::clone(pool), seats));
+                    refused.extend(before.apply(Arc::clone(pool), seats, anew));
                     steering.push(Rc::clone(before));
                 }
                 None => steering.push(Steering::new(self.worker, self.events.clone(), Arc::clone(pool), seats)),
@@ -61,12 +62,18 @@ impl View {
         let routing = if Arc::ptr_eq(&self.snapshot.crossings, &snapshot.crossings) {
             Rc::clone(&self.routing)
         } else {
-            self.next_routing(&snapshot, crew, &mut refused)
+            self.next_routing(&snapshot, crew, anew, &mut refused)
         };
         (Self { snapshot, steering, routing, worker: self.worker, events: self.events.clone() }, refused)
     }
 
-    fn next_routing(&self, snapshot: &Snapshot, mut crew: Crew, refused: &mut Vec<Fault>) -> Rc<[Option<Rc<Routing>>]> {
+    fn next_routing(
+        &self,
+        snapshot: &Snapshot,
+        mut crew: Crew,
+        anew: bool,
+        refused: &mut Vec<Fault>,
+    ) -> Rc<[Option<Rc<Routing>>]> {
         let known = self.snapshot.crossings.iter().zip(&*self.routing);
         let known: HashMap<&str, &Rc<Routing>> =
             known.filter_map(|(crossing, routing)| Some((&*crossing.as_ref()?.name, routing.as_ref()?))).collect();
@@ -75,7 +82,7 @@ impl View {
             let instance = crew.routers.remove(&crossing.name);
             Some(match known.get(&*crossing.name) {
                 Some(before) => {
-                    refused.extend(before.apply(Arc::clone(crossing), instance));
+                    refused.extend(before.apply(Arc::clone(crossing), instance, anew));
                     Rc::clone(before)
                 }
                 None => Routing::new(self.worker, Arc::clone(crossing), instance, self.events.clone()),

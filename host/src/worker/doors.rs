@@ -20,33 +20,37 @@ use crate::snapshot::View;
 pub(super) struct Doors(HashMap<Arc<str>, Rc<Door>>);
 
 impl Doors {
-    /// Accepts on these sockets; `before` is the last view that has what they take the place of.
-    pub(super) fn open(&mut self, proxy: &Rc<Proxy>, before: &Rc<View>, sockets: Vec<(Arc<str>, StdListener)>) {
+    /// Accepts on these sockets. Doors of their names are closed before: see [`Doors::follow`].
+    pub(super) fn open(&mut self, proxy: &Rc<Proxy>, sockets: Vec<(Arc<str>, StdListener)>) {
         for (name, socket) in sockets {
             let Some(number) = number(&proxy.view.borrow(), &name) else { continue };
             match TcpListener::from_std(socket) {
                 Ok(socket) => {
                     let door = Door::new(number);
                     spawn_local(accept(Rc::clone(proxy), Rc::clone(&door), socket));
-                    if let Some(elsewhere) = self.0.insert(name, door) {
-                        // Its name is on another address now.
-                        elsewhere.close(Rc::clone(before));
-                        proxy.deadlines.wake_all();
-                    }
+                    self.0.insert(name, door);
                 }
                 Err(error) => tracing::error!(worker = proxy.worker, %error, "a listener cannot be served"),
             }
         }
     }
 
-    /// Follows them to where they are now, and closes those that are gone: `before` is the last view that has them.
-    pub(super) fn follow(&mut self, proxy: &Rc<Proxy>, before: &Rc<View>, renamed: Vec<(Arc<str>, Arc<str>)>) {
-        // All are taken out before any is put back: two may have changed their names.
-        let moved: Vec<_> = renamed.into_iter().filter_map(|(old, new)| Some((new, self.0.remove(&old)?))).collect();
-        self.0.extend(moved);
+    /// Follows them to where they are now, and closes those that are gone, or listen elsewhere from now on, on one of
+    /// the sockets that are `opened`: `before` is the last view that has them.
+    pub(super) fn follow(
+        &mut self,
+        proxy: &Rc<Proxy>,
+        before: &Rc<View>,
+        renamed: Vec<(Arc<str>, Arc<str>)>,
+        opened: &[(Arc<str>, StdListener)],
+    ) {
         let now = Rc::clone(&proxy.view.borrow());
+        // All are taken out before one is put in: two may have exchanged their names.
+        let moved: Vec<_> = renamed.into_iter().filter_map(|(old, new)| Some((new, self.0.remove(&old)?))).collect();
+        let is_taken =
+            |name: &str| moved.iter().any(|(new, _)| **new == *name) || opened.iter().any(|(new, _)| **new == *name);
         let known = self.0.len();
-        self.0.retain(|name, door| match number(&now, name) {
+        self.0.retain(|name, door| match number(&now, name).filter(|_| !is_taken(name)) {
             Some(number) => {
                 door.set_number(number);
                 true
@@ -58,6 +62,12 @@ impl Doors {
         });
         if self.0.len() < known {
             proxy.deadlines.wake_all();
+        }
+        for (name, door) in moved {
+            if let Some(number) = number(&now, &name) {
+                door.set_number(number);
+            }
+            self.0.insert(name, door);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Another configuration in place of the one that runs: read, checked and built whole, or nothing changes.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::TcpListener;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ const SOON: Duration = Duration::from_millis(10);
 pub(super) struct Reload {
     config: Arc<Config>,
     definitions: Definitions,
+    /// Plugins of which the file has nothing new: the generation that decides goes on.
+    kept: BTreeSet<Arc<str>>,
     secret: Rc<Secret>,
     reply: Reply,
     /// New generations that are compared first, when the rest is in place.
@@ -53,8 +56,17 @@ pub(super) type Reply = Option<oneshot::Sender<Result<String, String>>>;
 
 /// A reload that was read and loaded, or was not.
 pub(super) struct Read {
-    outcome: Result<(Config, Definitions, Option<Secret>), String>,
+    outcome: Result<Found, String>,
     reply: Reply,
+}
+
+/// What was read and loaded.
+struct Found {
+    config: Config,
+    definitions: Definitions,
+    /// See [`Reload`].
+    kept: BTreeSet<Arc<str>>,
+    secret: Option<Secret>,
 }
 
 /// What was built for a reload.
@@ -70,7 +82,7 @@ pub(super) struct Built {
 pub(super) struct Opened {
     /// For each worker.
     sockets: Vec<Vec<(Arc<str>, TcpListener)>>,
-    addresses: Vec<(Arc<str>, std::net::SocketAddr)>,
+    addresses: Vec<(Arc<str>, SocketAddr)>,
 }
 
 impl Control {
@@ -100,10 +112,10 @@ impl Control {
     pub(super) fn on_read(&mut self, read: Read) {
         let Read { outcome, reply } = read;
         match outcome {
-            Ok((config, definitions, secret)) => {
+            Ok(Found { config, definitions, kept, secret }) => {
                 let (config, secret) = (Arc::new(config), secret.map_or_else(|| Rc::clone(&self.secret), Rc::new));
                 let (compared, followed) = (Vec::new(), Vec::new());
-                let reload = Reload { config, definitions, secret, reply, compared, followed };
+                let reload = Reload { config, definitions, kept, secret, reply, compared, followed };
                 self.enqueue(Operation::Reload(Box::new(reload)));
             }
             Err(why) => self.refuse_reload(reply, why),
@@ -116,11 +128,13 @@ impl Control {
             // What plugins are told is changing under our hands. Not for long.
             return self.later(SOON, Done::Due(Operation::Reload(reload)));
         }
-        // What was swapped meanwhile is as new as what was loaded.
+        // What was swapped meanwhile is as new as what was loaded, and what was left is not what was meant.
         for (name, record) in self.plugins.iter() {
+            let is_kept = reload.kept.contains(name);
             if let Some(definition) = reload.definitions.get_mut(name)
-                && definition.generation() < record.definition.generation()
-                && Policy::of(&reload.config, name) == record.policy
+                && (is_kept
+                    || definition.generation() < record.definition.generation()
+                        && Policy::of(&reload.config, name) == record.policy)
             {
                 *definition = Arc::clone(&record.definition);
             }
@@ -152,7 +166,7 @@ impl Control {
             let running = Before { config: &before, snapshot: &snapshot, told };
             let means =
                 Means { registry: &registry, secret: &reload.secret, workers, definitions: &reload.definitions };
-            let opened = open(&reload.config, &before, workers);
+            let opened = open(&reload.config, &before, workers).await;
             let outcome = match opened {
                 Ok(opened) => assemble(&reload.config, &means, Some(&running)).await.map(|built| (built, opened)),
                 Err(error) => Err(vec![error]),
@@ -202,17 +216,19 @@ impl Control {
             (next.name != before.name).then(|| (Arc::clone(&before.name), Arc::clone(&next.name)))
         });
         let renamed: Vec<_> = renamed.collect();
+        // A new socket is what a name means now, then one that was another's, then its own.
+        let before = self.overview.listeners();
         let mut addresses = opened.addresses;
-        addresses.extend(self.overview.listeners().into_iter().map(|(name, address)| {
-            let renamed = renamed.iter().find(|(before, _)| *before == name);
-            (renamed.map_or(name, |(_, next)| Arc::clone(next)), address)
-        }));
+        let address = |name: &Arc<str>| before.iter().find(|(known, _)| known == name).map(|(_, address)| *address);
+        addresses.extend(renamed.iter().filter_map(|(old, new)| Some((Arc::clone(new), address(old)?))));
+        addresses.extend(before.iter().cloned());
         let position = |name: &str| addresses.iter().find(|(known, _)| **known == *name).cloned();
         self.overview
             .set_listeners(snapshot.listeners.iter().filter_map(|listener| position(&listener.name)).collect());
         let mut sockets = opened.sockets.into_iter();
         let changeovers = crews.into_iter().map(|crew| Changeover {
             crew,
+            anew: true,
             sockets: sockets.next().unwrap_or_default(),
             renamed: renamed.clone(),
             done: None,
@@ -223,7 +239,7 @@ impl Control {
 
     /// All workers serve it.
     pub(super) fn on_reloaded(&mut self, reload: Reload, refused: Vec<Fault>) {
-        let Reload { config, definitions, secret, reply, compared, followed } = reload;
+        let Reload { config, definitions, secret, reply, compared, followed, kept: _ } = reload;
         for fault in &refused {
             tracing::warn!(%fault, "a plugin's state was not taken over; it begins anew");
         }
@@ -319,11 +335,7 @@ fn known(record: &Record) -> Known {
 }
 
 /// Reads the configuration, and loads the plugins that are new in it.
-async fn read(
-    registry: &Registry,
-    path: &Path,
-    known: &BTreeMap<Arc<str>, Known>,
-) -> Result<(Config, Definitions, Option<Secret>), String> {
+async fn read(registry: &Registry, path: &Path, known: &BTreeMap<Arc<str>, Known>) -> Result<Found, String> {
     let file = path.to_owned();
     let loaded = registry.work(move || config::load::load(&file, BUILT_IN)).await;
     let loaded = loaded.ok_or("the builder gave no answer")?.map_err(|report| report.to_string())?;
@@ -344,13 +356,14 @@ async fn read(
             kept.insert(Arc::clone(name), Arc::clone(&known.definition));
         }
     }
+    let names = kept.keys().cloned().collect();
     let list = |errors: Vec<StartError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let definitions = assembly::load(&config, registry, kept).await.map_err(list)?;
     let secret = match &config.server.secret_file {
         Some(_) => Some(Secret::of(&config).map_err(|error| error.to_string())?),
         None => None,
     };
-    Ok((config, definitions, secret))
+    Ok(Found { config, definitions, kept: names, secret })
 }
 
 /// Tries generations that are new, where the configuration uses them now.
@@ -371,7 +384,7 @@ async fn try_out(
 }
 
 /// Binds the listeners that are new.
-fn open(config: &Config, before: &Config, workers: usize) -> Result<Opened, StartError> {
+async fn open(config: &Config, before: &Config, workers: usize) -> Result<Opened, StartError> {
     let mut opened = Opened { sockets: (0..workers).map(|_| Vec::new()).collect(), addresses: Vec::new() };
     for listener in &config.listeners {
         if before.listeners.iter().any(|before| assembly::continues(before, listener)) {
@@ -379,13 +392,25 @@ fn open(config: &Config, before: &Config, workers: usize) -> Result<Opened, Star
         }
         let (name, address) = (Arc::clone(&listener.name), listener.address);
         let failed = |error| StartError::Listen { name: Arc::clone(&name), address, error };
-        let (address, bound) = listen(address, workers).map_err(failed)?;
+        let (address, bound) = bind(address, workers).await.map_err(failed)?;
         opened.addresses.push((Arc::clone(&name), address));
         for (sockets, socket) in opened.sockets.iter_mut().zip(bound) {
             sockets.push((Arc::clone(&name), socket));
         }
     }
     Ok(opened)
+}
+
+/// Binds an address, which a listener that was just closed may let go of in a moment.
+async fn bind(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+    const TRIES: usize = 20;
+    for _ in 1..TRIES {
+        match listen(address, workers) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::time::sleep(SOON).await,
+            bound => return bound,
+        }
+    }
+    listen(address, workers)
 }
 
 /// What is different, and stays as it is until the process starts again.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::plugins::{Shadowing, Stage};
+use super::plugins::{Record, Shadowing, Stage};
 use super::swap::{Swap, answer};
 use super::turn::Operation;
 use super::{Control, Done};
@@ -83,8 +83,8 @@ impl Control {
             record.stage =
                 Stage::Shadow(Shadowing { definition: swap.definition, places, until: Instant::now() + time });
         }
-        self.show(&plugin);
         answer(swap.reply, Ok(Swapped::Compared { generation, time }));
+        self.finish(&plugin);
         self.later(time, Done::Compared(plugin, generation));
     }
 
@@ -110,10 +110,11 @@ impl Control {
     }
 
     /// A shadow failed: its generation will not decide.
-    pub(super) fn on_shadowed(&mut self, plugin: &Arc<str>, fault: &Fault, wreck: Wreck) {
+    pub(super) fn on_shadowed(&mut self, definition: &Arc<Definition>, fault: &Fault, wreck: Wreck) {
         self.registry.dispose(wreck);
-        if self.plugins.get(plugin).is_some_and(|record| record.shadow().is_some()) {
-            self.abandon(plugin, &format!("it failed while it was compared: {fault}"));
+        let shadowing = self.plugins.get(definition.name()).and_then(Record::shadow);
+        if shadowing.is_some_and(|shadowing| Arc::ptr_eq(&shadowing.definition, definition)) {
+            self.abandon(definition.name(), &format!("it failed while it was compared: {fault}"));
         }
     }
 

@@ -122,6 +122,8 @@ impl Control {
         };
         if swap.back
             && let Stage::Probation(probation) = &record.stage
+            // What was reloaded meanwhile needs other instances.
+            && self.places(&plugin).all(|(slot, now)| probation.before.get(&slot).is_some_and(|then| then.is_used_as(&now)))
         {
             let build = self.build_back(&probation.before, &plugin);
             return self.put(swap, build);
@@ -247,7 +249,7 @@ impl Control {
     }
 
     /// Shows how a plugin is now, and reads its file once more if that changed meanwhile.
-    fn finish(&mut self, plugin: &Arc<str>) {
+    pub(super) fn finish(&mut self, plugin: &Arc<str>) {
         self.show(plugin);
         let Some(record) = self.plugins.get_mut(plugin) else { return };
         if std::mem::take(&mut record.again) {
