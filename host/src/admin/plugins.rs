@@ -4,23 +4,25 @@
 use std::sync::Arc;
 
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use super::answer::{Answer, refuse, text};
 use super::{Order, State, SwapError, Swapped};
 
+/// Bytes beyond the largest component that are read before the connection is given up.
+const MOST_DISCARDED: usize = 1 << 30;
+
 /// `PUT /plugins/NAME`: the next generation of a plugin is the component in the body.
 pub(super) async fn swap(state: &State, plugin: Arc<str>, request: Request<Incoming>) -> Answer {
     // One byte more than may be, so that the registry says that it is too large.
-    let body = Limited::new(request.into_body(), state.max_component_size + 1).collect().await;
-    let component = match body {
-        Ok(body) => body.to_bytes(),
-        Err(error) => return refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("{error}: see max_component_size")),
+    let component = match beginning(request.into_body(), state.max_component_size + 1).await {
+        Ok(component) => component,
+        Err(why) => return refuse(StatusCode::BAD_REQUEST, &why),
     };
     let (reply, done) = oneshot::channel();
-    ask(state, Order::Swap(plugin, component[..].into(), reply), done).await
+    ask(state, Order::Swap(plugin, component.into(), reply), done).await
 }
 
 /// `POST /plugins/NAME/rollback`: the generation before.
@@ -40,6 +42,21 @@ pub(super) async fn reload(state: &State) -> Answer {
         Ok(Err(why)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, &format!("nothing has changed\n{why}")),
         Err(_) => stopping(),
     }
+}
+
+/// At most so many bytes of a body. Who is still sending does not read: so the rest is taken too, and thrown away, or the
+/// answer would be lost with the connection.
+async fn beginning(mut body: Incoming, most: usize) -> Result<Vec<u8>, String> {
+    let (mut kept, mut rest) = (Vec::new(), MOST_DISCARDED);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| format!("the component did not come whole: {error}"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let keep = data.len().min(most.saturating_sub(kept.len()));
+        kept.extend_from_slice(&data[..keep]);
+        let Some(left) = rest.checked_sub(data.len() - keep) else { break };
+        rest = left;
+    }
+    Ok(kept)
 }
 
 async fn ask(state: &State, order: Order, done: oneshot::Receiver<Result<Swapped, SwapError>>) -> Answer {
