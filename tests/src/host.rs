@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -17,7 +16,6 @@ use crate::client::Client;
 use crate::folder::Folder;
 use crate::message::{self, Response};
 use crate::metrics::Samples;
-use crate::process;
 use crate::rebuilt;
 use crate::wait::eventually;
 use crate::wire::Wire;

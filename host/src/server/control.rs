@@ -38,7 +38,7 @@ use super::StartError;
 use super::assembly::{self, Definitions, Means, assemble};
 use super::faults::Faults;
 use super::secret::Secret;
-use super::watch::{Digest, Watcher};
+use super::watch::{Digest, Watcher, digest};
 use crate::admin::{Order, Overview};
 use crate::config::Config;
 use crate::decide::Fault;
@@ -67,6 +67,8 @@ pub fn check(config: &Config) -> Result<(), Vec<StartError>> {
 /// # Errors
 /// Everything that keeps it from starting; nothing has been started then.
 pub fn run(config: Config, path: Option<&Path>) -> Result<(), Vec<StartError>> {
+    // Before what takes long: a change since then is one to be noticed.
+    let used = path.and_then(digest);
     local(async {
         let workers = config.server.workers;
         let registry = Rc::new(registry(&config, workers)?);
@@ -76,8 +78,15 @@ pub fn run(config: Config, path: Option<&Path>) -> Result<(), Vec<StartError>> {
         let assembly = assemble(&config, &means, None).await?;
         // Before anybody can be served: from then on the process ends by draining.
         let mut signals = Signals::new().map_err(|error| vec![error.into()])?;
-        let start =
-            Start { config: Arc::new(config), path: path.map(Path::to_owned), registry, secret, definitions, assembly };
+        let start = Start {
+            config: Arc::new(config),
+            path: path.map(Path::to_owned),
+            used,
+            registry,
+            secret,
+            definitions,
+            assembly,
+        };
         let mut control = Control::start(start).await.map_err(|error| vec![error])?;
         control.serve(&mut signals).await;
         Ok(())

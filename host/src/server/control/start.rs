@@ -23,7 +23,7 @@ use crate::server::assembly::{Assembly, Definitions};
 use crate::server::faults::Faults;
 use crate::server::secret::Secret;
 use crate::server::sockets::listen;
-use crate::server::watch::digest;
+use crate::server::watch::Digest;
 use crate::snapshot::Event;
 use crate::telemetry::access::Writer;
 use crate::worker::{Launch, Worker};
@@ -32,6 +32,7 @@ use crate::worker::{Launch, Worker};
 pub(super) struct Start {
     pub(super) config: Arc<Config>,
     pub(super) path: Option<PathBuf>,
+    pub(super) used: Option<Digest>,
     pub(super) registry: Rc<Registry>,
     pub(super) secret: Secret,
     pub(super) definitions: Definitions,
@@ -41,7 +42,7 @@ pub(super) struct Start {
 impl Control {
     /// Binds, starts the workers and waits until they serve.
     pub(super) async fn start(start: Start) -> Result<Self, StartError> {
-        let Start { config, path, registry, secret, definitions, assembly } = start;
+        let Start { config, path, used, registry, secret, definitions, assembly } = start;
         let Assembly { snapshot, crews, starts } = assembly;
         let tables = starts.into_iter().map(|(pool, start)| (pool, PoolTable::new(start))).collect();
         let count = config.server.workers;
@@ -94,7 +95,7 @@ impl Control {
         }
         let mut control = Self {
             registry,
-            used: path.as_deref().and_then(digest),
+            used,
             path,
             secret: Rc::new(secret),
             snapshot,

@@ -49,7 +49,7 @@ fn refusals_out_of_range() {
 
 #[test]
 fn a_pool_that_is_not_there() {
-    invalid(Stranger::router("", "(i32.store (i32.const 68) (i32.const 1))"));
+    invalid(Stranger::router("", "(i32.store (i32.const 68) (i32.const 2))"));
     invalid(Stranger::router(
         "",
         "(i32.store8 (i32.const 64) (i32.const 2)) (i32.store (i32.const 68) (i32.const 200))",

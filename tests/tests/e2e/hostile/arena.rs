@@ -1,5 +1,6 @@
 //! One host with a pool that a stranger steers, and another beside it.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -83,9 +84,13 @@ impl Stranger {
         (arena, refusing)
     }
 
-    /// The same with further lines of `[pool.web]`.
-    pub(super) fn enter_pool(self, lines: &str) -> Arena {
-        Arena::start(self, |setup| setup.pool(lines))
+    /// The same with so many of it in a row.
+    pub(super) fn enter_chain(self, length: usize) -> Arena {
+        let chain = vec!["'mine'"; length].join(", ");
+        Arena::start(self, |mut setup| {
+            setup.pool = format!("balancer = [{chain}]\n");
+            setup
+        })
     }
 }
 
@@ -95,22 +100,23 @@ pub(super) fn written(parts: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// Two pools behind two routes, two workers: `web` with `a` and `b`, steered by the plugin `mine`, under `/hostile`, and
-/// `calm` with `c` and `d`, in turn, under `/calm`.
+/// `calm` with `c` and `d`, in turn, under `/calm`. A router may choose between `web` and `next` with `spare`.
 pub(super) struct Arena {
     pub(super) host: Host,
-    hostile: [Backend; 2],
+    hostile: [Backend; 3],
     calm: [Backend; 2],
+    place: Place,
     begin: Instant,
 }
 
 impl Arena {
     fn start(stranger: Stranger, change: impl FnOnce(Setup) -> Setup) -> Self {
-        let (hostile, calm) = (["a", "b"].map(Backend::echo), ["c", "d"].map(Backend::echo));
+        let (hostile, calm) = (["a", "b", "spare"].map(Backend::echo), ["c", "d"].map(Backend::echo));
         let Stranger { component, place, lines, breaker } = stranger;
         let (pool, router) = match place {
             Place::Balancer => ("balancer = 'mine'", ""),
             Place::Affinity => ("affinity = 'mine'", ""),
-            Place::Router => ("", "router = { plugin = 'mine', pools = ['web'] }"),
+            Place::Router => ("", "router = { plugin = 'mine', pools = ['web', 'next'] }"),
         };
         let folder = Folder::new();
         folder.write("mine.wasm", component);
@@ -119,10 +125,15 @@ impl Arena {
             "[[route]]\nname = 'hostile'\npath = '/hostile'\npool = 'web'\n{router}\n\
              [[route]]\nname = 'calm'\npath = '/calm'\npool = 'calm'"
         );
-        let pools = format!("[pool.calm]\nbackends = [{}, {}]", calm[0].entry(), calm[1].entry());
+        let pools = format!(
+            "[pool.calm]\nbackends = [{}, {}]\n[pool.next]\nbackends = [{}]",
+            calm[0].entry(),
+            calm[1].entry(),
+            hostile[2].entry()
+        );
         let setup = Setup::over(&[&hostile[0], &hostile[1]]).pool(pool).more(&routes).more(&pools).more(&plugin);
         let begin = Instant::now();
-        Self { host: change(setup).start_in(folder), hostile, calm, begin }
+        Self { host: change(setup).start_in(folder), hostile, calm, place, begin }
     }
 
     /// Requests to both pools, each of which must be answered with 200.
@@ -153,7 +164,7 @@ impl Arena {
                 let response = client.get_with(path, lines);
                 assert_eq!(response.status, status, "{path}: {}", response.text());
                 let by = response.backend();
-                let ours = [&self.hostile, &self.calm][pool].iter().any(|backend| backend.name() == by);
+                let ours = [&self.hostile[..], &self.calm][pool].iter().any(|backend| backend.name() == by);
                 assert!(ours || status != 200, "{path} by {by}");
             }
         };
@@ -165,6 +176,16 @@ impl Arena {
             }
             act()
         })
+    }
+
+    /// Who answers where a plugin decides that always answers the first backend, or the second pool.
+    pub(super) fn plugins_choice(&self) -> &'static str {
+        if matches!(self.place, Place::Router) { "spare" } else { "a" }
+    }
+
+    /// A backend that is not in the stranger's pool yet.
+    pub(super) fn spare(&self) -> SocketAddr {
+        self.hostile[2].address()
     }
 
     /// Faults of the stranger so far, of this kind.
