@@ -69,7 +69,7 @@ impl Proxy {
         })
     }
 
-    /// Every 100 ms while there are connections. Answers whether it should go on when there are none:
+    /// Every 100 ms while there are connections, then once a second. Answers whether it should go on when there are none:
     /// idle connections to backends have to be watched too.
     pub fn tick(&self) -> bool {
         self.clock.follow();
@@ -81,8 +81,8 @@ impl Proxy {
         let (view, now_us) = (Rc::clone(&self.view.borrow()), self.clock.unix_us(now));
         view.steering.iter().for_each(|steering| steering.tick(now, now_us));
         let alone = self.connections.get() == 0;
-        // Before the last tick, that nothing is left behind.
-        if self.ticks.get().is_multiple_of(SWEEP_TICKS) || (alone && self.idle.get() == 0) {
+        // Alone it ticks once a second at most, and before the last tick nothing is to be left behind.
+        if self.ticks.get().is_multiple_of(SWEEP_TICKS) || alone {
             self.idle.set(self.sweep());
         }
         !alone || self.idle.get() > 0

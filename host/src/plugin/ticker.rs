@@ -1,7 +1,7 @@
 //! The clock behind deadlines: an OS thread that ticks every millisecond while anyone may run a guest.
 //!
 //! It sleeps without any wakeup once nobody was active for [`QUIET`] ticks, and is woken by the next
-//! who becomes active. So while guest code runs, ticks come; while the process is idle, none do. It
+//! who becomes active; if that was for less than a tick, it sleeps again at once. So while guest code runs, ticks come; while the process is idle, none do. It
 //! does not know what a tick is for, nor how long a deadline is.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -154,7 +154,9 @@ fn run(shared: &Shared, tick: impl Fn()) {
             }
         }
         shared.asleep.store(false, Ordering::SeqCst);
-        quiet = 0;
+        // Who woke it may be done already, as a worker is that only looked at its clock: then it sleeps after one tick.
+        last = shared.scan().1;
+        quiet = QUIET - 1;
     }
 }
 

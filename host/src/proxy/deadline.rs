@@ -2,7 +2,7 @@
 //!
 //! A worker's connections each own one slot with a deadline, which is a number to write; a tick every
 //! 100 ms wakes the tasks whose deadline has passed. No timer is armed or cancelled on the way of a request,
-//! and the tick sleeps while there is no connection. Deadlines are never early and up to [`TICK`] late.
+//! and the tick slows down or sleeps while there is no connection. Deadlines are never early and up to [`TICK`] late.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -14,6 +14,9 @@ use tokio::sync::Notify;
 
 /// How often deadlines are looked at.
 pub const TICK: Duration = Duration::from_millis(100);
+
+/// The same where there is no deadline: a process with nothing to do should sleep.
+pub const SLOW_TICK: Duration = Duration::from_secs(1);
 
 const NEVER: u64 = u64::MAX;
 
@@ -64,10 +67,17 @@ impl Deadlines {
     }
 
     /// Ticks for ever; sleeps while there is nothing to watch. `each` runs at every tick, and answers whether
-    /// it wants another one even so.
+    /// it wants another one even so, which then comes after [`SLOW_TICK`].
     pub async fn run(&self, mut each: impl FnMut() -> bool) {
         loop {
-            tokio::time::sleep(TICK).await;
+            if self.slots.borrow().is_empty() {
+                tokio::select! {
+                    () = tokio::time::sleep(SLOW_TICK) => {}
+                    () = self.first.notified() => tokio::time::sleep(TICK).await,
+                }
+            } else {
+                tokio::time::sleep(TICK).await;
+            }
             self.tick();
             let wanted = each();
             if !wanted && self.slots.borrow().is_empty() {
