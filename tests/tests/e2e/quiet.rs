@@ -28,13 +28,13 @@ fn sleeps(host: &Host, when: &str) {
     eprintln!("{seen:.1?} wakeups a second {when}");
 }
 
-/// Two backends, to which no connection is kept, behind this fixture.
+/// Two backends behind this fixture. Connections to them are kept, and watched.
 fn behind(fixture: &str, lines: &str) -> (Host, [Backend; 2]) {
     let backends = ["a", "b"].map(Backend::echo);
     let folder = Folder::new();
     folder.write("mine.wasm", plugin::balancer(fixture));
     let section = format!("[plugin.mine]\ncomponent = 'mine.wasm'\n{lines}");
-    let setup = Setup::over(&[&backends[0], &backends[1]]).pool("balancer = 'mine'\nmax_idle = 0").more(&section);
+    let setup = Setup::over(&[&backends[0], &backends[1]]).pool("balancer = 'mine'").more(&section);
     (setup.start_in(folder), backends)
 }
 
