@@ -122,13 +122,12 @@ impl Shared {
         }
     }
 
-    /// Whether anyone is busy, and a number that changes whenever anyone became so.
+    /// Whether anyone is busy, and a number that changes whenever anyone becomes so, and not when it ends.
     fn scan(&self) -> (bool, u32) {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots
-            .iter()
-            .map(|slot| slot.load(Ordering::Relaxed))
-            .fold((false, 0), |(busy, sum), count| (busy || count & 1 == 1, u32::wrapping_add(sum, count)))
+        slots.iter().map(|slot| slot.load(Ordering::Relaxed)).fold((false, 0), |(busy, sum), count| {
+            (busy || count & 1 == 1, u32::wrapping_add(sum, count.wrapping_add(1) >> 1))
+        })
     }
 }
 

@@ -16,7 +16,9 @@ fn nothing_changes() {
     folder.write("bad.wasm", "not wasm");
     folder.write("err.wasm", plugin::balancer("configure-error.wat"));
     folder.write("trap.wasm", plugin::balancer("configure-trap.wat"));
-    let good = || Setup::over(&[&a, &b]).pool("balancer = 'mine'").more("[plugin.mine]\ncomponent = 'mine.wasm'");
+    let good = || {
+        Setup::over(&[&a, &b]).pool("balancer = 'mine'\nmax_idle = 0").more("[plugin.mine]\ncomponent = 'mine.wasm'")
+    };
     let host = good().start_in(folder);
     let instead = |component: &str| good().text().replace("mine.wasm", component);
     let listener = format!("[[listener]]\nname = 'more'\naddress = '127.0.0.1:{port}'\npool = 'web'");
