@@ -69,7 +69,7 @@ impl Proxy {
         })
     }
 
-    /// Every 100 ms while there are connections, then once a second. Answers whether it should go on when there are none:
+    /// Every 100 ms while there are connections, then every two seconds. Answers whether it should go on when there are none:
     /// idle connections to backends have to be watched too.
     pub fn tick(&self) -> bool {
         self.clock.follow();
@@ -81,7 +81,7 @@ impl Proxy {
         let (view, now_us) = (Rc::clone(&self.view.borrow()), self.clock.unix_us(now));
         view.steering.iter().for_each(|steering| steering.tick(now, now_us));
         let alone = self.connections.get() == 0;
-        // Alone it ticks once a second at most, and before the last tick nothing is to be left behind.
+        // Alone it ticks every two seconds, and before the last tick nothing is to be left behind.
         if self.ticks.get().is_multiple_of(SWEEP_TICKS) || alone {
             self.idle.set(self.sweep());
         }

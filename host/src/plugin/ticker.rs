@@ -1,7 +1,7 @@
 //! The clock behind deadlines: an OS thread that ticks every millisecond while anyone may run a guest.
 //!
-//! It sleeps without any wakeup once nobody was active for [`QUIET`] ticks, and is woken by the next
-//! who becomes active; if that was for less than a tick, it sleeps again at once. So while guest code runs, ticks come; while the process is idle, none do. It
+//! It sleeps without any wakeup once nobody was active for as many ticks as somebody was before, at most [`QUIET`],
+//! and is woken by the next who becomes active. So while guest code runs, ticks come; while the process is idle, none do. It
 //! does not know what a tick is for, nor how long a deadline is.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -13,7 +13,7 @@ use crossbeam_utils::CachePadded;
 
 /// Time between two ticks.
 const TICK: Duration = Duration::from_millis(1);
-/// Ticks without any activity after which the ticker sleeps.
+/// Ticks without any activity after which the ticker sleeps, at the most.
 const QUIET: u32 = 50;
 
 /// The running ticker. Stops its thread when dropped.
@@ -132,13 +132,18 @@ impl Shared {
 }
 
 fn run(shared: &Shared, tick: impl Fn()) {
-    let mut quiet = 0;
-    let mut last = 0;
+    let (mut quiet, mut active, mut last) = (0, QUIET, 0);
     while !shared.stop.load(Ordering::SeqCst) {
         thread::sleep(TICK);
         tick();
         let (busy, sum) = shared.scan();
-        quiet = if busy || sum != last { 0 } else { quiet + 1 };
+        if busy || sum != last {
+            // After a moment of work it waits for a moment, after long work for long.
+            active = (active + 1).min(QUIET);
+            quiet = QUIET - active;
+        } else {
+            quiet += 1;
+        }
         last = sum;
         if quiet < QUIET {
             continue;
@@ -154,8 +159,7 @@ fn run(shared: &Shared, tick: impl Fn()) {
         }
         shared.asleep.store(false, Ordering::SeqCst);
         // Who woke it may be done already, as a worker is that only looked at its clock: then it sleeps after one tick.
-        last = shared.scan().1;
-        quiet = QUIET - 1;
+        (last, active, quiet) = (shared.scan().1, 0, QUIET - 1);
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 pub const TICK: Duration = Duration::from_millis(100);
 
 /// The same where there is no deadline: a process with nothing to do should sleep.
-pub const SLOW_TICK: Duration = Duration::from_secs(1);
+pub const SLOW_TICK: Duration = Duration::from_secs(2);
 
 const NEVER: u64 = u64::MAX;
 

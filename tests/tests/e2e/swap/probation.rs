@@ -57,7 +57,7 @@ fn one_that_refuses_much_more_returns() {
         host.generation("mine") == 1
     });
     assert!(refused >= 100, "a refusal is a decision, so it is honoured: {refused}");
-    let why = host.plugin("mine")["last"].as_str().unwrap_or_default().to_owned();
+    let why = returned(&host);
     assert!(why.contains("generation 2 refused 100 % of requests, the one before 0 %"), "{why}");
     eventually("the log says why", || host.log().contains("generation 2 refused 100 % of requests"));
     all_answer(&host, "a");
