@@ -1,7 +1,9 @@
 //! The configuration read again while it is in use: taken whole or not at all, and what it leaves as it was goes on.
 
+use std::collections::BTreeSet;
+
 use rustix::process::Signal;
-use trimtab_tests::{Backend, Client, Folder, Host, Setup, Tally, eventually, under_load};
+use trimtab_tests::{Backend, Client, Folder, Host, Setup, eventually, under_load};
 
 #[path = "reload/carried.rs"]
 mod carried;
@@ -67,8 +69,12 @@ fn pools_routes_and_backends_come_go_and_move_under_load() {
             answers("/", "c");
             assert!(host.backend("other", "c").is_object());
             host.reloaded(&plain);
-            let tally = Tally::of(&host, 8);
-            assert!(tally.by("a") > 0 && tally.by("b") > 0, "{tally:?}");
+            // The others under load take turns, too: any number in a row may be of one backend.
+            let mut seen = BTreeSet::new();
+            eventually("both answer", || {
+                seen.insert(host.get("/").backend().to_owned());
+                ["a", "b"].iter().all(|backend| seen.contains(*backend))
+            });
             assert!(matches!(host.get("/next/").backend(), "a" | "b"));
         }
     });
