@@ -1,6 +1,6 @@
 //! The process: from a configuration to running workers, and down again.
 //!
-//! [`assembly`] builds everything before anything starts, [`control`] runs on the thread that called. No
+//! `assembly` builds everything before anything starts, [`control`] runs on the thread that called. No
 //! request is ever handled here.
 
 mod assembly;
