@@ -294,8 +294,11 @@ pub fn trimtab(arguments: &[&str]) -> Output {
 /// the built-ins are compiled once and not for each test, and nothing is read or left outside of the build.
 #[must_use]
 pub fn code_cache() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    test.ancestors().nth(3).unwrap_or(Path::new("/tmp")).join("tmp/code-cache")
+    let program = std::env::current_exe().expect("a program has a path");
+    let folder = program.parent().unwrap_or(Path::new("/tmp"));
+    // Tests are one folder further down than the benchmarks.
+    let profile = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    profile.parent().unwrap_or(profile).join("tmp/code-cache")
 }
 
 /// The binary under test: `$TRIMTAB_BIN`, else the one built beside this test.
