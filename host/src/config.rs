@@ -11,7 +11,10 @@
 //! every key.
 
 pub mod load;
+mod outlier;
+mod recovery;
 pub mod report;
+pub mod retry;
 mod schema;
 pub mod secret;
 mod syntax;
@@ -27,6 +30,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::decide::Key;
+
+pub use outlier::OutlierPolicy;
+pub use recovery::{Panic, Recovery, Serve};
+pub use retry::Retry;
 
 /// A whole configuration. Names that refer to something (`pool`, `listener`, `plugin`) have been resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -256,9 +263,15 @@ pub struct Pool {
     pub idle_timeout: Duration,
     /// `max_idle`: kept connections per backend and worker (default 256, 0 to 65535).
     pub max_idle: usize,
-    /// `retries`: further backends tried when no connection can be made, or when a fresh one breaks before a
-    /// response and the request may be sent again (default 2, 0 to 100).
-    pub retries: u32,
+    /// `request_timeout`: from a request's head to the head of its response, over all tries (none, the default: no limit of
+    /// its own).
+    pub request_timeout: Option<Duration>,
+    /// `retries` and `retry`
+    pub retry: Retry,
+    /// `outlier`; none (default): outcomes take nobody out.
+    pub outlier: Option<OutlierPolicy>,
+    /// `panic`, `slow_start`, `drain_timeout`
+    pub recovery: Recovery,
 }
 
 /// The use of a plugin: `"p2c"` or `{ plugin = "p2c", key = "path", choices = 3 }`.

@@ -7,6 +7,8 @@ pub mod backend;
 pub mod connect;
 pub mod member;
 pub mod outbox;
+pub mod outlier;
+pub mod report;
 pub mod upstream;
 mod wake;
 

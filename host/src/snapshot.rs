@@ -6,6 +6,7 @@
 
 mod binding;
 pub mod change;
+pub mod condition;
 pub mod decision;
 pub mod element;
 pub mod event;
@@ -30,6 +31,7 @@ use crate::plugin::{AffinityInstance, BalancerInstance, Cost, RouterInstance};
 use crate::route;
 use crate::telemetry::counters::{PerWorker, Traffic, Verdicts};
 
+pub use condition::{Condition, Ejection};
 pub use element::{BreakerState, Element, Place};
 pub use event::{Event, Fresh, Replacement, Slot, Wreck};
 pub use pool::{Chain, Policy, Pool, PoolMember, Told};

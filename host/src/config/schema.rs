@@ -7,10 +7,13 @@
 mod address;
 mod listener;
 mod names;
+mod outlier;
 mod plugin;
 mod pool;
 mod process;
+mod recovery;
 mod replacement;
+mod retry;
 mod route;
 mod suggest;
 mod table;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::backend::Backend;
 use super::outbox::{Ended, Note, Outbox};
+use super::report::{Report, Streak};
 use super::upstream::Upstream;
 use crate::decide::{OutcomeKind, PoolLoad, Readiness};
 
@@ -18,6 +19,10 @@ pub struct Site {
     pub load: Arc<PoolLoad>,
     /// Attempts that ended here.
     pub outbox: Outbox,
+    /// Failures in a row that are reported, by [`Streak`]; none: they are not.
+    pub limits: Cell<[Option<u32>; Streak::ALL.len()]>,
+    /// Where that is reported.
+    pub report: Box<dyn Fn(&Arc<Backend>, Report)>,
 }
 
 /// A backend on one worker. Lives as long as the backend is in the pool.
@@ -28,10 +33,24 @@ pub struct Member {
     pub readiness: Cell<Readiness>,
     /// Position in the table that plugins were told, to be checked there: it may be none, or an old one.
     pub position: Cell<u32>,
+    /// Whether it was ejected and is to be tried.
+    pub trial: Cell<Trial>,
     site: Rc<Site>,
     idle: RefCell<Vec<Waiting>>,
     /// The backend left the pool: connections that come back are closed.
     retired: Cell<bool>,
+}
+
+/// Whether a backend that was ejected is to be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trial {
+    /// It is not.
+    #[default]
+    None,
+    /// By one request, while others have others.
+    Alone,
+    /// By whoever comes: there is no other backend.
+    Open,
 }
 
 struct Waiting {
@@ -43,7 +62,18 @@ impl Member {
     /// Without connections yet.
     pub fn new(backend: Arc<Backend>, site: Rc<Site>, readiness: Readiness) -> Self {
         let (readiness, position) = (Cell::new(readiness), Cell::new(u32::MAX));
-        Self { backend, readiness, position, site, idle: RefCell::default(), retired: Cell::new(false) }
+        let (trial, idle, retired) = Default::default();
+        Self { backend, readiness, position, trial, site, idle, retired }
+    }
+
+    /// Whether a request that was decided to go here may: of a backend on trial, one.
+    pub fn admits(&self) -> bool {
+        self.trial.get() != Trial::Alone || self.backend.take_trial()
+    }
+
+    /// Says something of this backend to control.
+    pub fn report(&self, report: Report) {
+        (self.site.report)(&self.backend, report);
     }
 
     /// Takes the idle connection that was used last: the least likely to be closed by the backend.
@@ -85,6 +115,8 @@ pub struct InFlight {
     /// Status and latency in microseconds of the response's head.
     head: Option<(u16, u32)>,
     note: Note,
+    /// It is the one by which an ejected backend is tried, and that is not decided yet.
+    trial: bool,
 }
 
 impl InFlight {
@@ -92,7 +124,8 @@ impl InFlight {
     pub fn begin(member: Rc<Member>, began: Instant, note: Note) -> Self {
         member.backend.load.begin();
         member.site.load.begin(member.site.worker);
-        Self { member, began, outcome: OutcomeKind::Cancelled, head: None, note }
+        let trial = member.trial.get() != Trial::None;
+        Self { member, began, outcome: OutcomeKind::Cancelled, head: None, note, trial }
     }
 
     /// How it will have ended.
@@ -105,7 +138,19 @@ impl InFlight {
         let latency = self.microseconds(now);
         self.outcome = OutcomeKind::of_status(status);
         self.head = Some((status, latency));
+        self.decide_trial();
         latency
+    }
+
+    /// How a backend on trial stands it.
+    fn decide_trial(&mut self) {
+        if std::mem::take(&mut self.trial) {
+            match self.outcome {
+                OutcomeKind::Cancelled => self.member.backend.offer_trial(),
+                OutcomeKind::Success | OutcomeKind::ClientError => self.member.report(Report::Tried { well: true }),
+                _ => self.member.report(Report::Tried { well: false }),
+            }
+        }
     }
 
     /// Where it is in flight.
@@ -120,10 +165,17 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.decide_trial();
         let site = &self.member.site;
         self.member.backend.load.end();
         site.load.end(site.worker);
-        self.member.backend.ended(site.worker, self.outcome);
+        if let Some((streak, row)) = self.member.backend.ended(site.worker, self.outcome)
+            && let Some(limit) = site.limits.get()[streak as usize]
+            // Each time as many again, should nothing have been done about it.
+            && row.is_multiple_of(limit)
+        {
+            self.member.report(Report::Failing(streak));
+        }
         if site.outbox.is_wanted() {
             let at = Instant::now();
             let (status, latency_us) = self.head.unwrap_or_else(|| (0, self.microseconds(at)));

@@ -88,7 +88,7 @@ impl Forward<'_> {
                 Err(Failed::Final(error)) => return (facts, Err(error)),
                 Err(Failed::Elsewhere(error, same)) => (last, body) = (error, same),
             }
-            if tried.len() >= self.policy.retries as usize {
+            if tried.len() >= self.policy.retry.retries as usize {
                 return (facts, Err(last));
             }
             tried.push(member);

@@ -18,7 +18,7 @@ use crate::plugin::{Definition, Registry, Source};
 use crate::pool::Backend;
 use crate::route;
 use crate::snapshot::{
-    Chain, Crew, Crossing, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told, pool::labels,
+    Chain, Crew, Crossing, Ejection, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told, pool::labels,
 };
 use crate::telemetry::counters::PerWorker;
 
@@ -262,22 +262,34 @@ fn build_pool(
     let known = before.and_then(|before| before.pool(name));
     let unchanged =
         before.and_then(|before| before.config.pools.get(name)).is_some_and(|before| before.backends == pool.backends);
-    let members = match known {
+    let mut members: Vec<_> = match known {
         // What was changed at run time holds until the file says something else.
         Some(known) if unchanged => known.members.clone(),
         _ => pool.backends.iter().map(|backend| member(backend, workers, known)).collect(),
     };
+    for member in &mut members {
+        // What nobody looks for any more is not held against it.
+        if pool.outlier.is_none() {
+            member.condition.ejection = Ejection::None;
+        }
+        if pool.recovery.slow_start.is_none() {
+            member.condition.ramp = None;
+        }
+    }
     let policy = Policy {
         connect_timeout: pool.connect_timeout,
         response_timeout: pool.response_timeout,
         idle_timeout: pool.idle_timeout,
         max_idle: pool.max_idle,
-        retries: pool.retries,
+        request_timeout: pool.request_timeout,
+        retry: pool.retry.clone(),
+        outlier: pool.outlier,
+        recovery: pool.recovery,
     };
     let Some(known) = known else {
         let pool = Pool {
             name: Arc::clone(name),
-            rows: Pool::rows(&members),
+            rows: Pool::rows(&members, &policy.recovery),
             members,
             membership: 1,
             adjustment: 1,
@@ -293,7 +305,11 @@ fn build_pool(
     if unchanged && known.policy == policy && Arc::ptr_eq(&known.chain, &chain) {
         return (Arc::clone(known), false);
     }
-    let (rows, grown) = if unchanged { (Arc::clone(&known.rows), 0) } else { (Pool::rows(&members), 1) };
+    let are_alike = |(now, known): (&PoolMember, &PoolMember)| now.condition == known.condition;
+    let is_seen_alike =
+        unchanged && known.policy.recovery == policy.recovery && members.iter().zip(&known.members).all(are_alike);
+    let rows = if is_seen_alike { Arc::clone(&known.rows) } else { Pool::rows(&members, &policy.recovery) };
+    let grown = u64::from(!unchanged);
     let (membership, adjustment) = (known.membership + grown, known.adjustment + 1);
     let load = Arc::clone(&known.load);
     let verdicts = Arc::clone(&known.verdicts);
@@ -302,14 +318,15 @@ fn build_pool(
 }
 
 fn member(backend: &config::Backend, workers: usize, before: Option<&Arc<Pool>>) -> PoolMember {
-    let known = before.into_iter().flat_map(|pool| &pool.members).map(|member| &member.backend);
-    let mut same = known.filter(|known| known.id == backend.id && known.address == backend.address);
+    let mut known = before.into_iter().flat_map(|pool| &pool.members);
+    let same = known.find(|known| known.backend.id == backend.id && known.backend.address == backend.address);
     let made = || {
         let text = backend.address.to_string().into();
         Arc::new(Backend::new(Arc::clone(&backend.id), text, backend.address.clone(), workers))
     };
     PoolMember {
-        backend: same.next().map_or_else(made, Arc::clone),
+        backend: same.map_or_else(made, |same| Arc::clone(&same.backend)),
+        condition: same.map(|same| same.condition).unwrap_or_default(),
         weight: backend.weight,
         state: if backend.draining { Readiness::Draining } else { Readiness::Ready },
         backup: backend.backup,

@@ -2,9 +2,11 @@
 //!
 //! It never runs guest code and never blocks: plugins are compiled and built on builder threads.
 
+mod conditions;
 mod context;
 mod drain;
 mod files;
+mod outliers;
 mod plugins;
 mod probation;
 mod reload;
@@ -27,6 +29,8 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 
+use self::conditions::Conditions;
+use self::outliers::Detection;
 use self::plugins::Plugins;
 use self::repair::{Rebuilt, Repairs};
 use self::signals::Signals;
@@ -43,6 +47,7 @@ use crate::admin::{Order, Overview};
 use crate::config::Config;
 use crate::decide::Fault;
 use crate::plugin::{BuildError, Definition, LoadError, Registry, RegistryOptions, Source, code_cache_folder};
+use crate::pool::Backend;
 use crate::snapshot::{Event, Slot, Snapshot};
 use crate::telemetry::access::Writer;
 use crate::worker::Worker;
@@ -144,6 +149,8 @@ struct Control {
     reload_again: Vec<reload::Reply>,
     tables: HashMap<Arc<str>, PoolTable>,
     superseded: Superseded,
+    conditions: Conditions,
+    detection: Detection,
     /// None until there is a file to watch.
     watcher: Option<(Watcher, UnboundedReceiver<Vec<PathBuf>>)>,
     /// What was done elsewhere, and is to be gone on with here.
@@ -164,6 +171,14 @@ enum Done {
     PrepareAgain(Arc<str>),
     /// The workers should be done with what was superseded.
     Sweep,
+    /// What has become known of backends is to be published.
+    Publish,
+    /// Backends that start slowly are to get more.
+    Climb,
+    /// The time of an ejection is over.
+    Readmit(Arc<str>, Arc<Backend>),
+    /// The success rates of a pool's backends are to be compared.
+    Compare(Arc<str>),
     /// A change that is under way can be begun again.
     Due(Operation),
     /// Another generation of a plugin was loaded, or not.
@@ -245,6 +260,7 @@ impl Control {
                     table.learn(cost, rows);
                 }
             }
+            Event::Reported { pool, backend, report } => self.on_report(&pool, &backend, report),
             Event::Started { .. } => {}
             Event::Stopped { worker, .. } => tracing::error!(worker, "a worker has ended"),
         }
@@ -267,6 +283,10 @@ impl Control {
             Done::Prepared(prepared) => self.on_prepared(*prepared),
             Done::PrepareAgain(pool) => self.prepare_again(&pool),
             Done::Sweep => self.superseded.sweep(&self.registry),
+            Done::Publish => self.publish_conditions(),
+            Done::Climb => self.climb_on(),
+            Done::Readmit(pool, backend) => self.readmit(&pool, &backend),
+            Done::Compare(pool) => self.compare_outcomes(&pool),
             Done::Due(operation) => self.begin_again(operation),
             Done::Loaded { plugin, loaded, reply } => self.on_loaded(&plugin, loaded, reply),
             Done::Built(built) => self.on_built(built.0, built.1),

@@ -1,9 +1,9 @@
 //! Changes to a pool's backends at run time: from one snapshot to the next, as a plain function.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Pool, PoolMember, Snapshot};
+use super::{Condition, Pool, PoolMember, Snapshot};
 use crate::config::Address;
 use crate::decide::Readiness;
 use crate::pool::Backend;
@@ -87,7 +87,36 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// The snapshot in which backends of a pool are in other conditions; none if that is no change.
+    pub fn conditioned(&self, pool: &str, conditions: &[(Arc<Backend>, Condition)]) -> Option<Self> {
+        let number = self.pools.iter().position(|known| *known.name == *pool)?;
+        let known = &self.pools[number];
+        let conditions: HashMap<_, _> = conditions.iter().map(|(backend, to)| (Arc::as_ptr(backend), *to)).collect();
+        let mut members = known.members.clone();
+        for member in &mut members {
+            if let Some(condition) = conditions.get(&Arc::as_ptr(&member.backend)) {
+                member.condition = *condition;
+            }
+        }
+        let differ = |(a, b): (&PoolMember, &PoolMember)| a.condition != b.condition;
+        members.iter().zip(&known.members).any(differ).then(|| {
+            let mut next = self.clone();
+            next.pools[number] = Arc::new(known.with_members(members, false));
+            next
+        })
+    }
+}
+
 impl Pool {
+    /// The same with these members, `rebuilt` if they are others and not only in another condition.
+    pub(crate) fn with_members(&self, members: Vec<PoolMember>, rebuilt: bool) -> Self {
+        let rows = Self::rows(&members, &self.policy.recovery);
+        let (membership, adjustment) = (self.membership + u64::from(rebuilt), self.adjustment + 1);
+        // How plugins are told is not decided here.
+        Self { members, rows, membership, adjustment, told: None, ..self.clone() }
+    }
+
     fn changed(&self, change: &Change, workers: usize) -> Result<(Self, Changed), ChangeError> {
         let mut members = self.members.clone();
         let known = members.iter().position(|member| member.backend.id == change.backend);
@@ -108,13 +137,16 @@ impl Pool {
                 if let Some(twin) = twin {
                     return Err(ChangeError::SameAddress(Arc::clone(&self.name), Arc::clone(&twin.backend.id)));
                 }
-                let same = known.map(|known| &members[known].backend).filter(|backend| backend.address == *address);
-                let backend = same.cloned().unwrap_or_else(|| {
+                let same = known.map(|known| &members[known]).filter(|member| member.backend.address == *address);
+                let same_condition = same.map(|member| member.condition);
+                let backend = same.map(|member| Arc::clone(&member.backend)).unwrap_or_else(|| {
                     let (id, text) = (Arc::clone(&change.backend), Arc::clone(address_text));
                     Arc::new(Backend::new(id, text, address.clone(), workers))
                 });
                 let (weight, backup, labels) = (*weight, *backup, super::pool::labels(labels));
-                let member = PoolMember { backend, weight, state: Readiness::Ready, backup, labels };
+                // Who is known at this address is known as well or ill as before.
+                let condition = same_condition.unwrap_or_default();
+                let member = PoolMember { backend, weight, state: Readiness::Ready, backup, labels, condition };
                 match known {
                     Some(known) => members[known] = member,
                     None => members.push(member),
@@ -122,10 +154,6 @@ impl Pool {
                 (if known.is_some() { Changed::Changed } else { Changed::Added }, true)
             }
         };
-        let rows = Self::rows(&members);
-        let (membership, adjustment) = (self.membership + u64::from(rebuilt), self.adjustment + 1);
-        // How plugins are told is not decided here.
-        let pool = Self { members, rows, membership, adjustment, told: None, ..self.clone() };
-        Ok((pool, changed))
+        Ok((self.with_members(members, rebuilt), changed))
     }
 }

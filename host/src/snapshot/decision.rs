@@ -250,7 +250,7 @@ impl Known {
             Verdict::Refuse(status) => Choice::Refuse(status),
             Verdict::Backend(index) => match self.members.get(index as usize) {
                 Some(member) => match member.readiness.get() {
-                    Readiness::Ready => Choice::Member(Rc::clone(member)),
+                    Readiness::Ready if member.admits() => Choice::Member(Rc::clone(member)),
                     Readiness::Draining if bound => Choice::Member(Rc::clone(member)),
                     _ => Choice::Pass,
                 },

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use super::{Element, Told};
 use crate::decide::Fault;
 use crate::plugin::{AffinityInstance, BalancerInstance, Cost, Definition, RouterInstance};
+use crate::pool::Backend;
+use crate::pool::report::Report;
 
 /// Which of the instances of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -116,6 +118,15 @@ pub enum Event {
         rows: usize,
         /// What it took.
         cost: Cost,
+    },
+    /// A backend is to be looked at.
+    Reported {
+        /// Its pool.
+        pool: Arc<str>,
+        /// The backend.
+        backend: Arc<Backend>,
+        /// What was seen of it.
+        report: Report,
     },
     /// A worker serves its first snapshot, or could not.
     Started {

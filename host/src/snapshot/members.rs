@@ -43,7 +43,13 @@ mod tests {
             let address = format!("{name}:80");
             Arc::new(Backend::new(name.into(), address.as_str().into(), address.parse().unwrap(), 1))
         };
-        let site = Rc::new(Site { worker: 0, load: Arc::new(PoolLoad::new(1)), outbox: Outbox::default() });
+        let site = Rc::new(Site {
+            worker: 0,
+            load: Arc::new(PoolLoad::new(1)),
+            outbox: Outbox::default(),
+            limits: Default::default(),
+            report: Box::new(|_, _| {}),
+        });
         let make =
             |backend: &Arc<Backend>| Rc::new(Member::new(Arc::clone(backend), Rc::clone(&site), Readiness::Down));
         let all = ["a", "b", "c", "d", "e", "f"].map(backend);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::condition::{self, Condition};
 use super::{Element, Slot};
+use crate::config::{OutlierPolicy, Recovery, Retry};
 use crate::decide::{PoolLoad, Readiness, Row};
 use crate::pool::Backend;
 use crate::telemetry::counters::{PerWorker, Verdicts};
@@ -71,8 +73,14 @@ pub struct Policy {
     pub idle_timeout: Duration,
     /// Kept connections per backend and worker.
     pub max_idle: usize,
-    /// Further backends tried.
-    pub retries: u32,
+    /// From a request's head to the head of its response.
+    pub request_timeout: Option<Duration>,
+    /// When a request goes to another backend.
+    pub retry: Retry,
+    /// When outcomes take a backend out.
+    pub outlier: Option<OutlierPolicy>,
+    /// How backends come and go.
+    pub recovery: Recovery,
 }
 
 /// A backend in its pool.
@@ -88,21 +96,23 @@ pub struct PoolMember {
     pub backup: bool,
     /// For plugins, sorted by key.
     pub labels: Arc<[(String, String)]>,
+    /// What is known of it beside.
+    pub condition: Condition,
 }
 
 impl Pool {
-    /// The table as plugins see it: backups are down while another backend is ready.
-    pub fn rows(members: &[PoolMember]) -> Arc<[Row]> {
-        let primary = members.iter().any(|member| !member.backup && member.state == Readiness::Ready);
-        let row = |member: &PoolMember| Row {
+    /// The table as plugins see it.
+    pub fn rows(members: &[PoolMember], recovery: &Recovery) -> Arc<[Row]> {
+        let seen = condition::readiness(members, recovery.panic).into_iter().zip(condition::weights(members));
+        let row = |(member, (readiness, weight)): (&PoolMember, (Readiness, u32))| Row {
             id: Arc::clone(&member.backend.id),
             address: Arc::clone(&member.backend.address_text),
-            weight: member.weight,
-            readiness: if member.backup && primary { Readiness::Down } else { member.state },
+            weight,
+            readiness,
             labels: Arc::clone(&member.labels),
             load: Arc::clone(&member.backend.load),
         };
-        members.iter().map(row).collect()
+        members.iter().zip(seen).map(row).collect()
     }
 
     /// Backends that a new client may be given now.

@@ -3,7 +3,7 @@
 //! What is true (the pool as last applied) and what plugins were told may differ for a while, when a table takes long
 //! to be told. Decisions are in [`decision`](super::decision).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,10 +14,12 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::members::carried;
 use super::post::{Changes, Held, Holder, Learned, NOTICED, Post};
 use super::shadow::Comparison;
-use super::{BreakerState, Element, Event, Fresh, Pool, Replacement, Seats, Slot, Told, Wreck};
+use super::{BreakerState, Ejection, Element, Event, Fresh, Pool, PoolMember, Replacement, Seats, Slot, Told, Wreck};
 use crate::decide::{Fault, Readiness, Row};
 use crate::plugin::{AffinityInstance, BalancerInstance, Cost};
+use crate::pool::member::Trial;
 use crate::pool::outbox::Outbox;
+use crate::pool::report::Streak;
 use crate::pool::{Backend, Member, Site};
 
 /// The steering of one pool on one worker. Lives as long as the pool's name.
@@ -55,7 +57,18 @@ pub(super) struct Known {
 impl Steering {
     /// Without an instance the next in the chain decides, after the last the fallback.
     pub fn new(worker: usize, events: UnboundedSender<Event>, pool: Arc<Pool>, seats: Option<Seats>) -> Rc<Self> {
-        let site = Site { worker, load: Arc::clone(&pool.load), outbox: Outbox::default() };
+        let (name, reports) = (Arc::clone(&pool.name), events.clone());
+        let report = move |backend: &Arc<Backend>, report| {
+            // Control is gone only when the process ends.
+            let _ = reports.send(Event::Reported { pool: Arc::clone(&name), backend: Arc::clone(backend), report });
+        };
+        let site = Site {
+            worker,
+            load: Arc::clone(&pool.load),
+            outbox: Outbox::default(),
+            limits: Cell::default(),
+            report: Box::new(report),
+        };
         let state = State {
             members: Rc::new([]),
             readiness: Vec::new(),
@@ -70,7 +83,7 @@ impl Steering {
         {
             let state = &mut *steering.state.borrow_mut();
             steering.set_members(state);
-            state.set_readiness();
+            steering.set_readiness(state);
             if let Some(seats) = &seats {
                 steering.set_known(state, Arc::clone(&seats.told));
             }
@@ -101,7 +114,7 @@ impl Steering {
         if before.membership != state.pool.membership {
             self.set_members(state);
         }
-        state.set_readiness();
+        self.set_readiness(state);
         let told = state.pool.told.clone();
         if told.is_some() || seats.is_some() {
             // What was learned of the old table is said while its positions still mean something.
@@ -244,6 +257,18 @@ impl Steering {
         gone.iter().for_each(|member| member.retire());
     }
 
+    fn set_readiness(&self, state: &mut State) {
+        state.set_readiness();
+        let outlier = state.pool.policy.outlier.as_ref();
+        self.site.limits.set(outlier.map_or_else(Default::default, |outlier| {
+            Streak::ALL.map(|streak| match streak {
+                Streak::Errors => outlier.errors,
+                Streak::ConnectErrors => outlier.connect_errors,
+                Streak::Timeouts => outlier.timeouts,
+            })
+        }));
+    }
+
     fn member(&self, backend: &Arc<Backend>) -> Rc<Member> {
         Rc::new(Member::new(Arc::clone(backend), Rc::clone(&self.site), Readiness::Down))
     }
@@ -378,8 +403,22 @@ impl State {
             readiness => readiness,
         };
         self.readiness = self.pool.rows.iter().map(new_clients).collect();
-        for (member, row) in self.members.iter().zip(&*self.pool.rows) {
+        let is_tried = |member: &PoolMember| member.condition.ejection == Ejection::Trial;
+        let rows = self.pool.rows.iter().zip(&self.pool.members);
+        // While nobody else is there, a trial would keep all others waiting.
+        let others = rows.clone().any(|(row, member)| row.readiness == Readiness::Ready && !is_tried(member));
+        for (position, (member, (row, known))) in self.members.iter().zip(rows).enumerate() {
             member.readiness.set(row.readiness);
+            let trial = match is_tried(known) {
+                true if others => Trial::Alone,
+                true => Trial::Open,
+                false => Trial::None,
+            };
+            member.trial.set(trial);
+            if trial == Trial::Alone {
+                // It is for who decides to try it.
+                self.readiness[position] = Readiness::Draining;
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use toml::de::DeValue;
 use super::plugin::Plugins;
 use super::table::Table;
 use super::value::Value;
-use super::{address, values};
+use super::{address, outlier, recovery, retry, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{Address, Backend, Pool};
 
@@ -49,7 +49,10 @@ pub(super) fn pool(mut table: Table<'_>, header: Range<usize>, plugins: &Plugins
     let response_timeout = table.or("response_timeout", Duration::from_secs(60), timeout());
     let idle_timeout = table.or("idle_timeout", Duration::from_secs(60), timeout());
     let max_idle = table.or("max_idle", 256, values::whole(0..=65_535));
-    let retries = table.or("retries", 2, values::whole(0..=100));
+    let request_timeout = table.or("request_timeout", None, values::or_false(timeout()));
+    let retry = retry::retry(&mut table);
+    let outlier = table.or("outlier", None, outlier::outlier);
+    let recovery = recovery::recovery(&mut table);
     table.finish();
     let backends = if written.is_some() { backends? } else { Vec::new() };
     Some(Pool {
@@ -60,7 +63,10 @@ pub(super) fn pool(mut table: Table<'_>, header: Range<usize>, plugins: &Plugins
         response_timeout,
         idle_timeout,
         max_idle,
-        retries,
+        request_timeout,
+        retry,
+        outlier,
+        recovery,
     })
 }
 

@@ -4,11 +4,9 @@
 
 use std::time::Duration;
 
-use toml::de::DeValue;
-
 use super::table::Table;
 use super::value::Value;
-use super::values;
+use super::values::{self, or_false};
 use crate::config::report::Finding;
 use crate::config::{BreakerPolicy, Plugin};
 
@@ -31,22 +29,10 @@ pub(super) fn replacement(table: &mut Table<'_>, has_file: bool, plugin: &mut Pl
     plugin.breaker = table.or("breaker", plugin.breaker, breaker);
 }
 
-/// What `read` takes, or `false` for none.
-fn or_false<T>(read: impl Fn(Value<'_>) -> Option<T>) -> impl Fn(Value<'_>) -> Option<Option<T>> {
-    move |value| match value.raw() {
-        DeValue::Boolean(false) => Some(None),
-        _ => read(value).map(Some),
-    }
-}
-
 /// `true`, `false`, or `{ faults = 10, window = "10s", delay = "1s", max_delay = "60s" }`.
 fn breaker(value: Value<'_>) -> Option<Option<BreakerPolicy>> {
-    match value.raw() {
-        DeValue::Boolean(true) => Some(Some(BreakerPolicy::default())),
-        DeValue::Boolean(false) => Some(None),
-        DeValue::Table(_) => policy(value.table("`breaker = { … }`")?).map(Some),
-        _ => value.wrong_type("true, false or a table", "write `true`, `false` or `{ faults = 10, window = \"10s\" }`"),
-    }
+    let default = BreakerPolicy::default();
+    or_false(|value| values::switched(value, default, "{ faults = 10, window = \"10s\" }", policy))(value)
 }
 
 fn policy(mut table: Table<'_>) -> Option<BreakerPolicy> {

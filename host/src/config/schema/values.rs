@@ -115,6 +115,44 @@ pub(super) fn whole<T: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Fn(Valu
     move |value| value.whole(range.clone()).and_then(|number| T::try_from(number).ok())
 }
 
+/// A share in percent within `range`: `20`, or `"20%"`.
+pub(super) fn percent(range: RangeInclusive<u8>) -> impl Fn(Value<'_>) -> Option<u8> {
+    move |value| {
+        let (key, [low, high]) = (value.key(), [range.start(), range.end()]);
+        let percent = match value.raw() {
+            DeValue::Integer(written) => number(written),
+            DeValue::String(text) => text.strip_suffix('%').and_then(|digits| digits.trim().parse().ok()),
+            _ => return value.wrong_type("a percentage", format_args!("write `{key} = 20` or `\"20%\"`")),
+        };
+        match percent.and_then(|percent: u64| u8::try_from(percent).ok()).filter(|percent| range.contains(percent)) {
+            Some(percent) => Some(percent),
+            None => value.reject(format_args!("`{key}` must be from {low} to {high} percent")),
+        }
+    }
+}
+
+/// What `read` takes, or `false` for none.
+pub(super) fn or_false<T>(read: impl Fn(Value<'_>) -> Option<T>) -> impl Fn(Value<'_>) -> Option<Option<T>> {
+    move |value| match value.raw() {
+        DeValue::Boolean(false) => Some(None),
+        _ => read(value).map(Some),
+    }
+}
+
+/// `true` for `default`, or a table, which `read` reads; `example` is one.
+pub(super) fn switched<'a, T>(
+    value: Value<'a>,
+    default: T,
+    example: &str,
+    read: impl FnOnce(Table<'a>) -> Option<T>,
+) -> Option<T> {
+    match value.raw() {
+        DeValue::Boolean(true) => Some(default),
+        DeValue::Table(_) => read(value.table(format!("`{} = {{ … }}`", value.key()))?),
+        _ => value.wrong_type("true, false or a table", format_args!("write `true`, `false` or `{example}`")),
+    }
+}
+
 /// One of some words.
 pub(super) fn word<T: Copy>(words: &[(&'static str, T)]) -> impl Fn(Value<'_>) -> Option<T> {
     move |value| {

@@ -249,6 +249,7 @@ impl Control {
         self.secret = secret;
         self.take_definitions(definitions);
         self.forget_repairs();
+        self.detect_outliers();
         self.watch();
         let mut summary = String::from("reloaded\n");
         for what in lasting {

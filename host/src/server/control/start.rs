@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 
 use super::Control;
+use super::conditions::Conditions;
+use super::outliers::Detection;
 use super::plugins::{Plugins, Policy, Record};
 use super::repair::Repairs;
 use super::superseded::Superseded;
@@ -116,6 +118,8 @@ impl Control {
             reload_again: Vec::new(),
             tables,
             superseded: Superseded::default(),
+            conditions: Conditions::default(),
+            detection: Detection::default(),
             watcher: None,
             done: unbounded_channel(),
         };
@@ -123,6 +127,7 @@ impl Control {
         let names: Vec<_> = control.plugins.iter().map(|(name, _)| Arc::clone(name)).collect();
         names.iter().for_each(|plugin| control.show(plugin));
         control.watch();
+        control.detect_outliers();
         overview.set_ready(true);
         for (name, address) in addresses {
             tracing::info!(listener = %name, %address, workers = count, "listening");

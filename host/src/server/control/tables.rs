@@ -12,7 +12,7 @@ use super::{Control, Done};
 use crate::plugin::{BuildError, Cost};
 use crate::server::preparation::{self, Experience, Problem, Shapers, Start};
 use crate::snapshot::change::{Change, ChangeError, Changed};
-use crate::snapshot::{Pool, Seats, Slot, Snapshot, Told, Wreck};
+use crate::snapshot::{Pool, Seats, Slot, Snapshot, Told, Wreck, condition};
 use crate::worker::Command;
 
 /// Time after which a table is prepared again, when a plugin failed at it; doubled with each failure in a row…
@@ -73,37 +73,51 @@ impl Control {
     pub(super) fn on_change(&mut self, change: &Change, reply: Reply) {
         let done = self.snapshot.changed(change, self.workers.len()).map(|(next, changed)| {
             tracing::info!(pool = %change.pool, backend = %change.backend, action = ?change.action, "backend changed");
-            self.publish(next, &change.pool);
+            self.publish(next, std::slice::from_ref(&change.pool));
             changed
         });
         // Who asked may have gone.
         let _ = reply.send(done);
     }
 
-    /// Publishes a snapshot in which this pool has changed.
-    fn publish(&mut self, mut next: Snapshot, name: &Arc<str>) {
-        let Some(pool) = next.pools.iter_mut().find(|pool| pool.name == *name) else { return };
-        let mut prepare = false;
-        if let Some(table) = self.tables.get_mut(name) {
-            // At once, with the weights that shapers gave before: readiness must not wait for new ones.
-            let told = pool.told_as(&table.told);
-            let apart = table.experience.apart(&told, &table.told);
-            prepare = apart || table.shapers.is_none() || !pool.chain.shapers.is_empty();
-            if !apart {
-                let told = Arc::new(told);
-                Arc::make_mut(pool).told = Some(Arc::clone(&told));
-                self.superseded.table(std::mem::replace(&mut table.told, told));
+    /// Publishes a snapshot in which these pools have changed.
+    pub(super) fn publish(&mut self, mut next: Snapshot, names: &[Arc<str>]) {
+        let mut prepared = Vec::new();
+        for name in names {
+            let Some(pool) = next.pools.iter_mut().find(|pool| pool.name == *name) else { continue };
+            self.start_slowly(pool);
+            if let Some(table) = self.tables.get_mut(name) {
+                // At once, with the weights that shapers gave before: readiness must not wait for new ones.
+                let told = pool.told_as(&table.told);
+                let apart = table.experience.apart(&told, &table.told);
+                if apart || table.shapers.is_none() || !pool.chain.shapers.is_empty() {
+                    prepared.push(name);
+                }
+                if !apart {
+                    let told = Arc::new(told);
+                    Arc::make_mut(pool).told = Some(Arc::clone(&told));
+                    self.superseded.table(std::mem::replace(&mut table.told, told));
+                }
             }
+            pool.count();
         }
-        pool.count();
         self.install(next);
         for worker in &self.workers {
             worker.tell(Command::Apply(Arc::clone(&self.snapshot), None));
         }
-        if prepare {
-            self.prepare(name);
-        }
+        prepared.into_iter().for_each(|name| self.prepare(name));
         self.sweep_later();
+    }
+
+    /// Backends of this pool that have become ready, compared to what is published, start slowly.
+    fn start_slowly(&mut self, pool: &mut Arc<Pool>) {
+        let Some(before) = self.pool(&pool.name) else { return };
+        let mut members = pool.members.clone();
+        let begun = condition::begin_slowly(&mut members, &before.members, &pool.policy.recovery);
+        if members.iter().zip(&pool.members).any(|(now, known)| now.condition != known.condition) {
+            *pool = Arc::new(pool.with_members(members, false));
+        }
+        self.climb(pool, &begun);
     }
 
     /// Makes a snapshot the one that control and the admin API see. The workers are to be told.
