@@ -4,6 +4,7 @@
 //! backend is chosen is not decided here.
 
 pub mod backend;
+pub mod budget;
 pub mod connect;
 pub mod member;
 pub mod outbox;

@@ -4,6 +4,7 @@
 //! [`body`] and [`upgrade`] carry the bytes. Everything here runs on one worker's thread, takes no lock and
 //! waits on nothing but sockets and the deadlines of [`deadline`].
 
+mod attempt;
 pub mod body;
 pub mod deadline;
 pub mod door;
@@ -15,6 +16,7 @@ pub mod headers;
 pub mod http;
 pub mod line;
 mod refusal;
+pub mod replay;
 mod target;
 pub mod upgrade;
 
@@ -80,12 +82,22 @@ impl Proxy {
         let now = Instant::now();
         let (view, now_us) = (Rc::clone(&self.view.borrow()), self.clock.unix_us(now));
         view.steering.iter().for_each(|steering| steering.tick(now, now_us));
+        self.wake_left(&view);
         let alone = self.connections.get() == 0;
         // Alone it ticks every two seconds, and before the last tick nothing is to be left behind.
         if self.ticks.get().is_multiple_of(SWEEP_TICKS) || alone {
             self.idle.set(self.sweep());
         }
         !alone || self.idle.get() > 0
+    }
+
+    /// Wakes whoever waits for a backend that has left its pool.
+    pub fn wake_left(&self, view: &View) {
+        // All of them: each takes its leave.
+        let left = view.steering.iter().filter(|steering| steering.take_left()).count();
+        if left > 0 {
+            self.deadlines.wake_all();
+        }
     }
 
     /// Closes idle connections to backends that are too old or stale. Answers how many are left.

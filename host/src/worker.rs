@@ -148,6 +148,7 @@ async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usiz
                     changeover.map(|boxed| *boxed).unwrap_or_default();
                 let (next, refused) = proxy.view.borrow().next(snapshot, crew, anew);
                 let before = proxy.view.replace(Rc::new(next));
+                proxy.wake_left(&proxy.view.borrow());
                 doors.follow(&proxy, &before, renamed, &sockets);
                 doors.open(&proxy, sockets);
                 if let Some(done) = done {

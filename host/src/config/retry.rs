@@ -28,8 +28,8 @@ pub struct Retry {
     /// `budget`: retries of requests that a backend may have got, in percent of all requests (default 20; 0 to 100). The
     /// rest fails at once, so that retries do not bring down those backends that are left (as Finagle's retry budget).
     pub budget: u8,
-    /// `reserve`: such retries that are free for each worker before the budget counts, filled up again out of it (default 10, 0 to
-    /// 100000).
+    /// `reserve`: such retries that are saved up at most while few are needed, for each worker; a process begins with
+    /// a tenth of them (default 100, 0 to 100000).
     pub reserve: u32,
 }
 
@@ -45,7 +45,7 @@ impl Default for Retry {
             per_try_timeout: None,
             buffer: 64 << 10,
             budget: 20,
-            reserve: 10,
+            reserve: 100,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backend::Backend;
+use super::budget::Budget;
 use super::outbox::{Ended, Note, Outbox};
 use super::report::{Report, Streak};
 use super::upstream::Upstream;
@@ -21,6 +22,10 @@ pub struct Site {
     pub outbox: Outbox,
     /// Failures in a row that are reported, by [`Streak`]; none: they are not.
     pub limits: Cell<[Option<u32>; Streak::ALL.len()]>,
+    /// Retries that the pool can afford here.
+    pub budget: Budget,
+    /// A backend has left the pool, or is to be left by whoever is still there.
+    pub left: Cell<bool>,
     /// Where that is reported.
     pub report: Box<dyn Fn(&Arc<Backend>, Report)>,
 }
@@ -39,6 +44,11 @@ pub struct Member {
     idle: RefCell<Vec<Waiting>>,
     /// The backend left the pool: connections that come back are closed.
     retired: Cell<bool>,
+    /// It is down, or not in the pool any more, and not only a backup that waits.
+    has_left: Cell<bool>,
+    /// When what goes on there is cut off.
+    cut_at: Cell<Option<Instant>>,
+    is_cut: Cell<bool>,
 }
 
 /// Whether a backend that was ejected is to be tried.
@@ -63,7 +73,8 @@ impl Member {
     pub fn new(backend: Arc<Backend>, site: Rc<Site>, readiness: Readiness) -> Self {
         let (readiness, position) = (Cell::new(readiness), Cell::new(u32::MAX));
         let (trial, idle, retired) = Default::default();
-        Self { backend, readiness, position, trial, site, idle, retired }
+        let (has_left, cut_at, is_cut) = Default::default();
+        Self { backend, readiness, position, trial, site, idle, retired, has_left, cut_at, is_cut }
     }
 
     /// Whether a request that was decided to go here may: of a backend on trial, one.
@@ -103,7 +114,48 @@ impl Member {
     pub fn retire(&self) {
         self.retired.set(true);
         self.readiness.set(Readiness::Down);
+        self.set_left(true);
         self.idle.borrow_mut().clear();
+    }
+
+    /// Whether nobody should wait for it any more.
+    pub fn has_left(&self) -> bool {
+        self.has_left.get()
+    }
+
+    /// Says so.
+    pub fn set_left(&self, has_left: bool) {
+        if has_left && !self.has_left.get() {
+            self.site.left.set(true);
+        }
+        self.has_left.set(has_left);
+    }
+
+    /// From then on what still goes on there (upgraded connections, responses) is cut off; none: it may go on. One that was said
+    /// before holds. Whether it was not said before.
+    pub fn set_cut(&self, at: Option<Instant>) -> bool {
+        let known = self.cut_at.get().filter(|_| at.is_some());
+        self.cut_at.set(known.or(at));
+        self.is_cut.set(self.is_cut.get() && at.is_some());
+        known.is_none() && at.is_some()
+    }
+
+    /// Lets time pass. Whether something is still to be cut off later.
+    pub fn cut_if_due(&self, now: Instant) -> bool {
+        match self.cut_at.get() {
+            Some(at) if at <= now => {
+                if !self.is_cut.replace(true) {
+                    self.site.left.set(true);
+                }
+                false
+            }
+            at => at.is_some(),
+        }
+    }
+
+    /// Whether what goes on there is to end now.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.get()
     }
 }
 
@@ -133,10 +185,10 @@ impl InFlight {
         self.outcome = outcome;
     }
 
-    /// The response's head is there, at `now`. Answers the latency in microseconds.
-    pub fn answered(&mut self, status: u16, now: Instant) -> u32 {
+    /// The response's head is there, at `now`, and that is how the attempt will have ended. Answers the latency in microseconds.
+    pub fn answered(&mut self, status: u16, kind: OutcomeKind, now: Instant) -> u32 {
         let latency = self.microseconds(now);
-        self.outcome = OutcomeKind::of_status(status);
+        self.outcome = kind;
         self.head = Some((status, latency));
         self.decide_trial();
         latency

@@ -104,13 +104,17 @@ impl UpstreamBody {
         let Some(upstream) = &mut self.upstream else {
             return Poll::Ready(None);
         };
+        if self.member.is_cut() {
+            // It has drained for long enough.
+            return self.broken(Error::Reset.into());
+        }
         let Poll::Ready(frame) = upstream.poll_body(cx, &mut self.incoming) else {
             if self.line.phase() == Phase::Backend {
                 if self.line.watch().is_over() {
                     return self.broken(Error::ResponseTimeout.into());
                 }
             } else {
-                self.line.await_backend(self.timeout);
+                self.line.await_backend(self.timeout, None);
             }
             self.last = Instant::now();
             return Poll::Pending;
@@ -157,13 +161,12 @@ pub struct RequestBody {
     incoming: Incoming,
     line: Rc<Line>,
     left: u64,
-    backend_timeout: Duration,
 }
 
 impl RequestBody {
-    /// At most `limit` bytes. When it has ended, the backend has `backend_timeout` to respond.
-    pub fn new(incoming: Incoming, line: Rc<Line>, limit: Option<u64>, backend_timeout: Duration) -> Self {
-        Self { incoming, line, left: limit.unwrap_or(u64::MAX), backend_timeout }
+    /// At most `limit` bytes.
+    pub fn new(incoming: Incoming, line: Rc<Line>, limit: Option<u64>) -> Self {
+        Self { incoming, line, left: limit.unwrap_or(u64::MAX) }
     }
 
     fn stop(&self, error: Error) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -189,7 +192,7 @@ impl HttpBody for RequestBody {
         };
         // From here on it is the backend that is waited for: to take this, or to respond.
         if !self.line.answering.get() {
-            self.line.await_backend(self.backend_timeout);
+            self.line.await_backend_again();
         }
         match frame {
             Some(Ok(frame)) => {

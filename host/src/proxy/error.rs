@@ -62,6 +62,9 @@ pub enum Error {
     /// No response head within `response_timeout`.
     #[error("the backend did not respond in time")]
     ResponseTimeout,
+    /// No response head within `request_timeout`, over all attempts.
+    #[error("no backend responded in time")]
+    RequestTimeout,
 }
 
 impl Error {
@@ -79,7 +82,7 @@ impl Error {
             Self::Refused(status) => StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN),
             Self::NoBackend => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect | Self::Reset => StatusCode::BAD_GATEWAY,
-            Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::ConnectTimeout | Self::ResponseTimeout | Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -103,6 +106,7 @@ impl Error {
             Self::ConnectTimeout => "connect-timeout",
             Self::Reset => "backend-reset",
             Self::ResponseTimeout => "response-timeout",
+            Self::RequestTimeout => "request-timeout",
         }
     }
 

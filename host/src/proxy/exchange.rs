@@ -74,6 +74,11 @@ impl Exchange {
         }
     }
 
+    /// When the request's head was there.
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
     /// One more backend is tried.
     pub fn attempted(&mut self) {
         self.attempts += 1;

@@ -1,20 +1,21 @@
-//! One request through its attempts: pick, connect, send, and again elsewhere while that may be.
+//! One request through its attempts: pick, try one backend, and another while that may be.
+//!
+//! How one backend is tried is in [`attempt`](super::attempt).
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::header::{HOST, HeaderValue, UPGRADE};
-use http::{Request, Response, StatusCode};
+use http::header::{CONTENT_TYPE, UPGRADE};
+use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::Proxy;
 use super::error::Error;
 use super::exchange::Exchange;
-use super::line::{Line, Phase};
-use crate::config::Address;
-use crate::decide::{Facts, Head, OutcomeKind};
-use crate::pool::connect::{ConnectError, connect};
-use crate::pool::upstream::{Outgoing, SendError};
+use super::line::Line;
+use super::replay::Payload;
+use crate::config::Retry;
+use crate::decide::{Facts, Head};
 use crate::pool::{InFlight, Member, Upstream};
 use crate::snapshot::decision::{Circumstances, Picked};
 use crate::snapshot::{Policy, Steering};
@@ -43,15 +44,29 @@ pub struct Forward<'a> {
     pub policy: &'a Policy,
     /// Seed of the key hash.
     pub hash_seed: u64,
+    /// When the head of a response must be there.
+    pub until: Option<Instant>,
 }
 
 /// Where a failed attempt leaves the request.
-enum Failed {
-    /// It may go to another backend, with this body.
-    Elsewhere(Error, Outgoing),
+pub(super) enum Failed {
+    /// It may go to another backend.
+    Elsewhere(Error, Cost),
     /// It may not.
     Final(Error),
 }
+
+/// What it is to send a request to another backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// The first has nothing of it, or is gone: backends do no more than they would have done.
+    Nothing,
+    /// Both may be at work for it, so it is one of those that the pool's budget is for.
+    Retry,
+}
+
+/// What the client gets if no other backend is tried: an answer, and whether the client was bound to that backend.
+type Last = Result<(Answer, bool), Error>;
 
 impl Forward<'_> {
     /// Sends the request that `facts` describe until a backend answers. `facts` come back.
@@ -61,11 +76,13 @@ impl Forward<'_> {
     pub async fn run(
         &self,
         mut facts: Box<Facts>,
-        mut body: Outgoing,
+        mut payload: Payload,
         exchange: &mut Exchange,
     ) -> (Box<Facts>, Result<Answer, Error>) {
+        let retry = &self.policy.retry;
+        self.steering.earn_retries(retry);
         let mut tried: Vec<Rc<Member>> = Vec::new();
-        let mut last = Error::NoBackend;
+        let mut last: Last = Err(Error::NoBackend);
         let mut now = Instant::now();
         loop {
             let with = self.proxy.circumstances(now, self.hash_seed, &tried);
@@ -74,135 +91,87 @@ impl Forward<'_> {
             let (member, found, note) = match picked {
                 Picked::Member { member, found, note } => (member, found, note),
                 Picked::Refuse(status) => return (facts, Err(Error::Refused(status))),
-                Picked::Nobody => return (facts, Err(last)),
+                Picked::Nobody => return self.conclude(facts, last, with),
             };
+            // The answer that is not wanted is not waited for.
+            drop(last);
             exchange.attempted();
             let in_flight = InFlight::begin(Rc::clone(&member), began, note);
-            match self.attempt(&facts, body, in_flight).await {
-                Ok(mut answer) => {
-                    if self.steering.binds() && !is_unasked(&facts, &answer) {
-                        facts = self.bind(facts, &mut answer, with, found);
+            let cost;
+            (last, cost) = match self.attempt(&facts, &mut payload, in_flight, &tried).await {
+                Ok(answer) => {
+                    let is_last = !is_unwanted(&facts, &answer, retry) || !payload.is_whole();
+                    let answer = Ok((answer, found));
+                    if is_last {
+                        return self.conclude(facts, answer, with);
                     }
-                    return (facts, Ok(answer));
+                    (answer, Cost::Retry)
                 }
                 Err(Failed::Final(error)) => return (facts, Err(error)),
-                Err(Failed::Elsewhere(error, same)) => (last, body) = (error, same),
-            }
-            if tried.len() >= self.policy.retry.retries as usize {
-                return (facts, Err(last));
+                Err(Failed::Elsewhere(error, cost)) => (Err(error), cost),
+            };
+            if tried.len() >= retry.retries as usize || !self.steering.affords_retry(cost == Cost::Retry) {
+                return self.conclude(facts, last, with);
             }
             tried.push(member);
             now = Instant::now();
         }
     }
 
-    /// One backend: on a kept connection if there is one and, if that turns out closed, on a fresh one.
-    async fn attempt(&self, facts: &Facts, mut body: Outgoing, mut in_flight: InFlight) -> Result<Answer, Failed> {
-        let member = &Rc::clone(in_flight.member());
-        let mut upstream = member.take_idle();
-        loop {
-            let mut connection = match upstream.take() {
-                Some(kept) => kept,
-                None => match Box::pin(self.open(member)).await {
-                    Ok(fresh) => fresh,
-                    Err((outcome, error)) => {
-                        in_flight.set_outcome(outcome);
-                        return Err(Failed::Elsewhere(error, body));
-                    }
-                },
-            };
-            let replayable = matches!(body, Outgoing::Empty) && facts.method.is_idempotent();
-            let request = request(facts, body, member);
-            self.line.await_backend(self.policy.response_timeout);
-            let sent = connection.send(request, || self.line.phase() == Phase::Backend && self.line.watch().is_over());
-            let failed = match sent.await {
-                Ok(response) => {
-                    let now = Instant::now();
-                    let latency = in_flight.answered(response.status().as_u16(), now);
-                    member.backend.load.sample(latency, self.proxy.clock.unix_us(now));
-                    return Ok(Answer { response, upstream: connection, in_flight, at: now });
-                }
-                Err(None) => {
-                    in_flight.set_outcome(OutcomeKind::Timeout);
-                    return Err(Failed::Final(Error::ResponseTimeout));
-                }
-                Err(Some(failed)) => failed,
-            };
-            if let Some(error) = self.line.body_error.take() {
-                // It was the client: its outcome stays cancelled.
-                return Err(Failed::Final(error));
-            }
-            body = match again(failed, replayable) {
-                Some(same) => same,
-                None => {
-                    in_flight.set_outcome(OutcomeKind::Reset);
-                    return Err(Failed::Final(Error::Reset));
-                }
-            };
-            if !connection.is_reused() {
-                in_flight.set_outcome(OutcomeKind::Reset);
-                return Err(Failed::Elsewhere(Error::Reset, body));
-            }
+    /// The last word. The affinity sees the response's head, and may add to it.
+    fn conclude(
+        &self,
+        mut facts: Box<Facts>,
+        last: Last,
+        with: Circumstances<'_>,
+    ) -> (Box<Facts>, Result<Answer, Error>) {
+        let (mut answer, found) = match last {
+            Ok(answered) => answered,
+            Err(error) => return (facts, Err(error)),
+        };
+        if self.steering.binds() && !is_unasked(&facts, &answer) {
+            let headers = std::mem::take(answer.response.headers_mut());
+            let head = Box::new(Head { status: answer.response.status().as_u16(), headers });
+            let with = Circumstances { now: answer.at, now_us: self.proxy.clock.unix_us(answer.at), ..with };
+            let (back, head) = self.steering.bind(facts, head, &with, answer.in_flight.member(), found);
+            (facts, *answer.response.headers_mut()) = (back, head.headers);
         }
+        (facts, Ok(answer))
     }
 
-    /// Lets the affinity see the response's head, and add to it.
-    fn bind(&self, facts: Box<Facts>, answer: &mut Answer, with: Circumstances<'_>, found: bool) -> Box<Facts> {
-        let head =
-            Head { status: answer.response.status().as_u16(), headers: std::mem::take(answer.response.headers_mut()) };
-        let with = Circumstances { now: answer.at, now_us: self.proxy.clock.unix_us(answer.at), ..with };
-        let (facts, head) = self.steering.bind(facts, Box::new(head), &with, answer.in_flight.member(), found);
-        *answer.response.headers_mut() = head.headers;
-        facts
+    /// Time that is left for the head of a response, if that is limited over all attempts.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(Instant::now()))
     }
+}
 
-    /// A fresh connection.
-    async fn open(&self, member: &Member) -> Result<Box<Upstream>, (OutcomeKind, Error)> {
-        self.line.enter(Phase::Busy);
-        let timeout: Duration = self.policy.connect_timeout;
-        let backend = &member.backend;
-        match connect(&backend.address, timeout).await {
-            Ok(stream) => match Upstream::new(stream).await {
-                Ok(upstream) => Ok(Box::new(upstream)),
-                Err(_) => Err((OutcomeKind::ConnectError, Error::Connect)),
-            },
-            Err(error) => {
-                tracing::debug!(backend = %backend.id, address = %backend.address_text, %error, "no connection");
-                Err(match error {
-                    ConnectError::Timeout(_) => (OutcomeKind::Timeout, Error::ConnectTimeout),
-                    ConnectError::Io(_) => (OutcomeKind::ConnectError, Error::Connect),
-                })
-            }
-        }
+/// Whether a response is one for which another backend is to be asked.
+fn is_unwanted(facts: &Facts, answer: &Answer, retry: &Retry) -> bool {
+    let status = answer.response.status();
+    if retry.statuses.contains(&status.as_u16()) && facts.method.is_idempotent() {
+        return true;
     }
+    !retry.grpc.is_empty()
+        && is_grpc(&facts.headers)
+        && grpc_status(answer.response.headers()).is_some_and(|status| retry.grpc.contains(&status))
+}
+
+/// Whether the body of a request is worth keeping.
+pub(super) fn may_be_sent_again(facts: &Facts, retry: &Retry) -> bool {
+    retry.retries > 0 && (facts.method.is_idempotent() || !retry.grpc.is_empty() && is_grpc(&facts.headers))
+}
+
+/// Whether this is gRPC, by its content type.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// The status of a gRPC response that is nothing but trailers, which are its headers then.
+pub(super) fn grpc_status(headers: &HeaderMap) -> Option<u8> {
+    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
 /// Whether this is a 101 that nobody asked for, which the client will not get.
 fn is_unasked(facts: &Facts, answer: &Answer) -> bool {
     answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && !facts.headers.contains_key(UPGRADE)
-}
-
-/// The body to send the request with once more, where it may be sent once more (RFC 9110 §9.2.2).
-fn again(failed: SendError, replayable: bool) -> Option<Outgoing> {
-    match failed.unsent {
-        Some(request) => Some(request.into_body()),
-        None if replayable => Some(Outgoing::Empty),
-        None => None,
-    }
-}
-
-fn request(facts: &Facts, body: Outgoing, member: &Member) -> Request<Outgoing> {
-    let mut request = Request::new(body);
-    *request.method_mut() = facts.method.clone();
-    *request.uri_mut() = facts.uri.clone();
-    *request.headers_mut() = facts.headers.clone();
-    if !facts.headers.contains_key(HOST) {
-        // From HTTP/1.0 it may be missing; to HTTP/1.1 it may not (RFC 9112 §3.2).
-        let host = match &member.backend.address {
-            Address::Unix(_) => HeaderValue::from_static("localhost"),
-            _ => HeaderValue::from_str(&member.backend.address_text).unwrap_or(HeaderValue::from_static("localhost")),
-        };
-        request.headers_mut().insert(HOST, host);
-    }
-    request
 }

@@ -24,10 +24,11 @@ use super::door::Door;
 use super::downstream::Downstream;
 use super::error::Error;
 use super::exchange::{Entry, Exchange};
-use super::forward::{Answer, Forward};
+use super::forward::{Answer, Forward, may_be_sent_again};
 use super::headers::{self, Peer};
 use super::line::{Line, Phase};
 use super::refusal::{refuse, unparsable};
+use super::replay::Payload;
 use super::target;
 use super::upgrade::{self, Tunnel};
 use crate::decide::{Facts, OutcomeKind};
@@ -207,8 +208,8 @@ impl Client {
         let (Some(pool), Some(steering)) = (snapshot.pools.get(number), view.steering.get(number)) else {
             return (facts, Err(Error::NoRoute));
         };
-        let body = match self.outgoing(&facts.headers, body, limit, pool) {
-            Ok(body) => body,
+        let payload = match self.payload(&facts, body, limit, pool) {
+            Ok(payload) => payload,
             Err(error) => return (facts, Err(error)),
         };
         let forward = Forward {
@@ -217,8 +218,9 @@ impl Client {
             steering,
             policy: &pool.policy,
             hash_seed: snapshot.hash_seed,
+            until: pool.policy.request_timeout.map(|timeout| exchange.began() + timeout),
         };
-        let (facts, answer) = forward.run(facts, body, exchange).await;
+        let (facts, answer) = forward.run(facts, payload, exchange).await;
         (facts, answer.and_then(|answer| self.respond(answer, pool, upgrading)))
     }
 
@@ -278,23 +280,23 @@ impl Client {
         (facts, pool)
     }
 
-    fn outgoing(
-        &self,
-        headers: &HeaderMap,
-        body: Incoming,
-        limit: Option<u64>,
-        pool: &Pool,
-    ) -> Result<Outgoing, Error> {
+    fn payload(&self, facts: &Facts, body: Incoming, limit: Option<u64>, pool: &Pool) -> Result<Payload, Error> {
         if body.is_end_stream() {
-            return Ok(Outgoing::Empty);
+            return Ok(Payload::Empty);
         }
-        if let (Some(limit), Some(length)) = (limit, content_length(headers))
+        let length = content_length(&facts.headers);
+        if let (Some(limit), Some(length)) = (limit, length)
             && length > limit
         {
             return Err(Error::BodyTooLarge);
         }
-        let body = RequestBody::new(body, Rc::clone(&self.line), limit, pool.policy.response_timeout);
-        Ok(Outgoing::Stream(Box::pin(body)))
+        let body = RequestBody::new(body, Rc::clone(&self.line), limit);
+        let retry = &pool.policy.retry;
+        let fits = length.is_none_or(|length| length <= retry.buffer as u64);
+        Ok(match fits && may_be_sent_again(facts, retry) {
+            true => Payload::kept(body, retry.buffer),
+            false => Payload::Once(Some(Outgoing::Stream(Box::pin(body)))),
+        })
     }
 
     /// Makes a backend's response ours to send.
@@ -320,7 +322,8 @@ impl Client {
                 return Err(Error::Reset);
             }
             let Some((backend, answered)) = upstream.into_socket() else { return Err(Error::Reset) };
-            *self.line.tunnel.borrow_mut() = Some(Tunnel { backend, answered, exchange: None });
+            let member = Rc::clone(in_flight.member());
+            *self.line.tunnel.borrow_mut() = Some(Tunnel { backend, answered, exchange: None, member });
             return Ok((Response::from_parts(parts, Body::Empty(None)), Some(in_flight)));
         }
         let body = if incoming.is_end_stream() {

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::deadline::Watch;
 use super::error::Error;
@@ -35,6 +35,9 @@ pub struct Line {
     body_timeout: Duration,
     idle_timeout: Duration,
     write_timeout: Duration,
+    /// How long a backend is waited for, each time and in all.
+    patience: Cell<Duration>,
+    until: Cell<Option<Instant>>,
     /// The service has given a response that is not written to its end yet.
     pub(super) owed: Cell<bool>,
     /// More was read from the client while a response was owed.
@@ -59,6 +62,8 @@ impl Line {
             body_timeout: limits.body_timeout,
             idle_timeout: limits.idle_timeout,
             write_timeout: limits.write_timeout,
+            patience: Cell::default(),
+            until: Cell::default(),
             owed: Cell::new(false),
             early: Cell::new(false),
             answering: Cell::new(false),
@@ -99,10 +104,20 @@ impl Line {
         self.enter(Phase::Busy);
     }
 
-    /// From now on we wait for a backend.
-    pub fn await_backend(&self, timeout: Duration) {
+    /// From now on we wait for a backend: `timeout` each time, and no longer than what is `left` in all.
+    pub fn await_backend(&self, timeout: Duration, left: Option<Duration>) {
+        self.patience.set(timeout);
+        self.until.set(left.map(|left| Instant::now() + left));
+        self.await_backend_again();
+    }
+
+    /// The backend has got or given something, and is waited for as before.
+    pub fn await_backend_again(&self) {
         self.phase.set(Phase::Backend);
-        self.watch.set(timeout);
+        self.watch.set(self.patience.get());
+        if let Some(until) = self.until.get() {
+            self.watch.shorten(until.saturating_duration_since(Instant::now()));
+        }
     }
 
     /// What is waited for must come within `at_most`, if it has not less time anyway.

@@ -48,6 +48,8 @@ mod tests {
             load: Arc::new(PoolLoad::new(1)),
             outbox: Outbox::default(),
             limits: Default::default(),
+            budget: Default::default(),
+            left: Default::default(),
             report: Box::new(|_, _| {}),
         });
         let make =

@@ -11,12 +11,13 @@ use crate::decide::{Fault, Observer, Outcome};
 use crate::pool::outbox::Ended;
 
 impl Steering {
-    /// Hands over what ended, and ticks. To be called about every 100 ms while the worker has something to do;
+    /// Hands over what ended, ticks, and cuts off what has drained for long enough. To be called about every 100 ms while the worker has something to do;
     /// `now_us` is Unix time at `now`.
     pub fn tick(&self, now: Instant, now_us: u64) {
         let state = &mut *self.state.borrow_mut();
         self.deliver_at(state, now, now_us);
         self.each_observer(state, |observer, _| observer.tick(now_us));
+        state.leaving.retain(|member| member.upgrade().is_some_and(|member| member.cut_if_due(now)));
     }
 
     /// Hands over what ended, before it is told another table.

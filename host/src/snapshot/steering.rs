@@ -4,7 +4,7 @@
 //! to be told. Decisions are in [`decision`](super::decision).
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,8 +15,10 @@ use super::members::carried;
 use super::post::{Changes, Held, Holder, Learned, NOTICED, Post};
 use super::shadow::Comparison;
 use super::{BreakerState, Ejection, Element, Event, Fresh, Pool, PoolMember, Replacement, Seats, Slot, Told, Wreck};
+use crate::config::Retry;
 use crate::decide::{Fault, Readiness, Row};
 use crate::plugin::{AffinityInstance, BalancerInstance, Cost};
+use crate::pool::budget::Budget;
 use crate::pool::member::Trial;
 use crate::pool::outbox::Outbox;
 use crate::pool::report::Streak;
@@ -41,6 +43,8 @@ pub(super) struct State {
     pub(super) affinity: Option<Post<AffinityInstance>>,
     /// One for each balancer of the pool's chain.
     pub(super) balancers: Vec<Post<BalancerInstance>>,
+    /// Who drains or was removed, and will be cut off.
+    pub(super) leaving: Vec<Weak<Member>>,
     /// Of the fallback.
     pub(super) cursor: u32,
     /// When plugins were last told the time, and that time: Unix, in microseconds.
@@ -67,6 +71,8 @@ impl Steering {
             load: Arc::clone(&pool.load),
             outbox: Outbox::default(),
             limits: Cell::default(),
+            budget: Budget::new(&pool.policy.retry),
+            left: Cell::default(),
             report: Box::new(report),
         };
         let state = State {
@@ -75,6 +81,7 @@ impl Steering {
             known: Known { told: Arc::default(), members: Rc::new([]), readiness: Vec::new() },
             affinity: None,
             balancers: Vec::new(),
+            leaving: Vec::new(),
             cursor: 0,
             clock: (Instant::now(), 0),
             pool,
@@ -100,6 +107,38 @@ impl Steering {
     /// The members of the pool as it is.
     pub fn members(&self) -> Rc<[Rc<Member>]> {
         Rc::clone(&self.state.borrow().members)
+    }
+
+    /// A request has come, and brings a share of a retry.
+    pub fn earn_retries(&self, policy: &Retry) {
+        self.site.budget.earn(policy);
+    }
+
+    /// A request is to go to another backend; whether it may, `by_budget` if that is what the budget is for.
+    pub fn affords_retry(&self, by_budget: bool) -> bool {
+        let may = !by_budget || self.site.budget.spend();
+        let verdicts = &self.state.borrow().pool.verdicts;
+        let verdicts = verdicts.of(self.worker);
+        if may {
+            verdicts.retries.add(1)
+        } else {
+            verdicts.unaffordable.add(1)
+        }
+        may
+    }
+
+    /// Whether a backend is ready that is neither `member` nor among the `tried`.
+    pub fn has_another(&self, tried: &[Rc<Member>], member: &Member) -> bool {
+        self.state.borrow().members.iter().any(|other| {
+            other.readiness.get() == Readiness::Ready
+                && !std::ptr::eq(&**other, member)
+                && !tried.iter().any(|tried| Rc::ptr_eq(tried, other))
+        })
+    }
+
+    /// Whether backends have left since this was asked last, or are to be left now.
+    pub fn take_left(&self) -> bool {
+        self.site.left.take()
     }
 
     /// Takes the pool of a new snapshot, and tells the plugins what changed, if they are to be told at once. Where
@@ -254,11 +293,25 @@ impl Steering {
         let backends = state.pool.members.iter().map(|member| &member.backend);
         let (members, gone) = carried(&state.members, backends, |backend| self.member(backend));
         state.members = members;
-        gone.iter().for_each(|member| member.retire());
+        let cut = state.pool.policy.recovery.drain_timeout.map(|time| Instant::now() + time);
+        for member in gone {
+            member.retire();
+            if member.set_cut(cut) {
+                state.leaving.push(Rc::downgrade(&member));
+            }
+        }
     }
 
     fn set_readiness(&self, state: &mut State) {
         state.set_readiness();
+        let cut = state.pool.policy.recovery.drain_timeout.map(|time| Instant::now() + time);
+        for (member, known) in state.members.iter().zip(&state.pool.members) {
+            let readiness = known.readiness();
+            member.set_left(readiness == Readiness::Down);
+            if member.set_cut(cut.filter(|_| readiness == Readiness::Draining)) {
+                state.leaving.push(Rc::downgrade(member));
+            }
+        }
         let outlier = state.pool.policy.outlier.as_ref();
         self.site.limits.set(outlier.map_or_else(Default::default, |outlier| {
             Streak::ALL.map(|streak| match streak {

@@ -161,6 +161,10 @@ pub struct Verdicts {
     pub refusals: Counter,
     /// Clients that were bound, and got their backend.
     pub found: Counter,
+    /// Requests that went to another backend.
+    pub retries: Counter,
+    /// Requests that would have, but for the budget.
+    pub unaffordable: Counter,
 }
 
 #[cfg(test)]

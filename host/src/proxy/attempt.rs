@@ -1,0 +1,189 @@
+//! One attempt: one backend, on a kept connection if there is one and, if that turns out closed, on a fresh one.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use http::header::{HOST, HeaderValue};
+use http::{HeaderMap, Request, StatusCode};
+
+use super::error::Error;
+use super::forward::{Answer, Cost, Failed, Forward, grpc_status, is_grpc};
+use super::line::Phase;
+use super::replay::Payload;
+use crate::config::Address;
+use crate::decide::{Facts, OutcomeKind};
+use crate::pool::connect::{ConnectError, connect};
+use crate::pool::upstream::{Outgoing, SendError};
+use crate::pool::{InFlight, Member, Upstream};
+
+/// Why a response is not waited for any longer.
+enum Over {
+    /// The time of this attempt has passed.
+    Attempt,
+    /// The time of all attempts has passed.
+    Request,
+    /// The backend has left the pool, and another may be tried.
+    Left,
+}
+
+impl Forward<'_> {
+    /// Tries the backend of `in_flight`; `tried` are those before it.
+    pub(super) async fn attempt(
+        &self,
+        facts: &Facts,
+        payload: &mut Payload,
+        mut in_flight: InFlight,
+        tried: &[Rc<Member>],
+    ) -> Result<Answer, Failed> {
+        let retry = &self.policy.retry;
+        let member = &Rc::clone(in_flight.member());
+        let is_idempotent = facts.method.is_idempotent();
+        let may_follow = is_idempotent && tried.len() < retry.retries as usize;
+        let mut upstream = member.take_idle();
+        loop {
+            let mut connection = match upstream.take() {
+                Some(kept) => kept,
+                None => match Box::pin(self.open(member, tried)).await {
+                    Ok(fresh) => fresh,
+                    Err(failed) => {
+                        in_flight.set_outcome(failed.0);
+                        return Err(failed.1);
+                    }
+                },
+            };
+            let Some(body) = payload.outgoing() else { return Err(Failed::Final(Error::Reset)) };
+            let timeout = self.policy.response_timeout;
+            let shorter =
+                retry.per_try_timeout.filter(|_| may_follow && retry.timeout && self.is_another(tried, member));
+            self.line.await_backend(shorter.map_or(timeout, |shorter| shorter.min(timeout)), self.left());
+            let request = request(facts, body, member);
+            let leaves = || may_follow && payload.is_whole() && self.leaves(tried, member);
+            let is_late = || self.line.phase() == Phase::Backend && self.line.watch().is_over();
+            let failed = match connection.send(request, || is_late() || leaves()).await {
+                Ok(response) => {
+                    let now = Instant::now();
+                    let kind = kind(response.status(), &facts.headers, response.headers());
+                    let latency = in_flight.answered(response.status().as_u16(), kind, now);
+                    member.backend.load.sample(latency, self.proxy.clock.unix_us(now));
+                    return Ok(Answer { response, upstream: connection, in_flight, at: now });
+                }
+                Err(None) => {
+                    in_flight.set_outcome(OutcomeKind::Timeout);
+                    let over = if leaves() { Over::Left } else { self.over() };
+                    return Err(match over {
+                        Over::Left => Failed::Elsewhere(Error::ResponseTimeout, Cost::Nothing),
+                        Over::Request => Failed::Final(Error::RequestTimeout),
+                        Over::Attempt if retry.timeout && is_idempotent && payload.is_whole() => {
+                            Failed::Elsewhere(Error::ResponseTimeout, Cost::Retry)
+                        }
+                        Over::Attempt => Failed::Final(Error::ResponseTimeout),
+                    });
+                }
+                Err(Some(failed)) => failed,
+            };
+            if let Some(error) = self.line.body_error.take() {
+                // It was the client: its outcome stays cancelled.
+                return Err(Failed::Final(error));
+            }
+            let cost = give_back(failed, payload);
+            let may_again = payload.is_whole() && (cost == Cost::Nothing || is_idempotent);
+            if connection.is_reused() && may_again {
+                // It was closed while it was idle: that is no failure of the backend.
+                continue;
+            }
+            in_flight.set_outcome(OutcomeKind::Reset);
+            return Err(match may_again && retry.reset {
+                true => Failed::Elsewhere(Error::Reset, cost),
+                false => Failed::Final(Error::Reset),
+            });
+        }
+    }
+
+    /// A fresh connection; or how the attempt ended, and where that leaves the request.
+    async fn open(&self, member: &Member, tried: &[Rc<Member>]) -> Result<Box<Upstream>, (OutcomeKind, Failed)> {
+        self.line.enter(Phase::Busy);
+        let retry = &self.policy.retry;
+        let timeout: Duration = self.policy.connect_timeout.min(self.left().unwrap_or(Duration::MAX));
+        let backend = &member.backend;
+        let elsewhere = |outcome, error| match retry.connect {
+            true => (outcome, Failed::Elsewhere(error, Cost::Nothing)),
+            false => (outcome, Failed::Final(error)),
+        };
+        let mut connecting = pin!(connect(&backend.address, timeout));
+        let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
+            Poll::Pending if tried.len() < retry.retries as usize && self.leaves(tried, member) => Poll::Ready(None),
+            polled => polled.map(Some),
+        });
+        match connected.await {
+            Some(Ok(stream)) => match Upstream::new(stream).await {
+                Ok(upstream) => Ok(Box::new(upstream)),
+                Err(_) => Err(elsewhere(OutcomeKind::ConnectError, Error::Connect)),
+            },
+            None => Err((OutcomeKind::Timeout, Failed::Elsewhere(Error::ConnectTimeout, Cost::Nothing))),
+            Some(Err(error)) => {
+                tracing::debug!(backend = %backend.id, address = %backend.address_text, %error, "no connection");
+                Err(match error {
+                    ConnectError::Timeout(_) if self.left().is_some_and(|left| left.is_zero()) => {
+                        (OutcomeKind::Timeout, Failed::Final(Error::RequestTimeout))
+                    }
+                    ConnectError::Timeout(_) => elsewhere(OutcomeKind::Timeout, Error::ConnectTimeout),
+                    ConnectError::Io(_) => elsewhere(OutcomeKind::ConnectError, Error::Connect),
+                })
+            }
+        }
+    }
+
+    /// Which time has passed.
+    fn over(&self) -> Over {
+        if self.left().is_some_and(|left| left.is_zero()) { Over::Request } else { Over::Attempt }
+    }
+
+    /// Whether the backend has left the pool while another may be tried: nobody waits for it then.
+    fn leaves(&self, tried: &[Rc<Member>], member: &Member) -> bool {
+        member.has_left() && self.is_another(tried, member)
+    }
+
+    fn is_another(&self, tried: &[Rc<Member>], member: &Member) -> bool {
+        self.steering.has_another(tried, member)
+    }
+}
+
+/// How an attempt ended that has this response. A gRPC error of the server is one, whatever the HTTP status says.
+fn kind(status: StatusCode, request: &HeaderMap, response: &HeaderMap) -> OutcomeKind {
+    /// unknown, deadline-exceeded, internal, unavailable, data-loss
+    const SERVER_ERRORS: [u8; 5] = [2, 4, 13, 14, 15];
+    match grpc_status(response) {
+        Some(status) if SERVER_ERRORS.contains(&status) && is_grpc(request) => OutcomeKind::ServerError,
+        _ => OutcomeKind::of_status(status.as_u16()),
+    }
+}
+
+/// Takes back what was not sent of a request. Answers what it is to send it once more.
+fn give_back(failed: SendError, payload: &mut Payload) -> Cost {
+    match failed.unsent {
+        Some(request) => {
+            payload.give_back(request.into_body());
+            Cost::Nothing
+        }
+        None => Cost::Retry,
+    }
+}
+
+fn request(facts: &Facts, body: Outgoing, member: &Member) -> Request<Outgoing> {
+    let mut request = Request::new(body);
+    *request.method_mut() = facts.method.clone();
+    *request.uri_mut() = facts.uri.clone();
+    *request.headers_mut() = facts.headers.clone();
+    if !facts.headers.contains_key(HOST) {
+        // From HTTP/1.0 it may be missing; to HTTP/1.1 it may not (RFC 9112 §3.2).
+        let host = match &member.backend.address {
+            Address::Unix(_) => HeaderValue::from_static("localhost"),
+            _ => HeaderValue::from_str(&member.backend.address_text).unwrap_or(HeaderValue::from_static("localhost")),
+        };
+        request.headers_mut().insert(HOST, host);
+    }
+    request
+}
