@@ -5,6 +5,7 @@ mod mutation;
 mod plugins;
 mod rejected;
 mod replacement;
+mod resilience;
 mod values;
 
 use std::path::Path;

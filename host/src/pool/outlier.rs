@@ -144,3 +144,6 @@ impl Record {
         policy.ejection.saturating_mul(self.times).min(policy.max_ejection)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,8 +79,10 @@ pub(super) fn readiness(members: &[PoolMember], panic: Option<Panic>) -> Vec<Rea
         return members.iter().zip(&own).map(in_panic).collect();
     }
     let backups_wait = primaries > 0 && !is_short(primaries);
-    let with_backups =
-        |(member, own): (&PoolMember, Readiness)| if member.backup && backups_wait { Readiness::Down } else { own };
+    let with_backups = |(member, own): (&PoolMember, Readiness)| match own {
+        Readiness::Ready if member.backup && backups_wait => Readiness::Down,
+        own => own,
+    };
     members.iter().zip(own).map(with_backups).collect()
 }
 
@@ -127,3 +129,115 @@ pub(crate) fn begin_slowly(next: &mut [PoolMember], before: &[PoolMember], recov
 
 /// The percentage that a slow start begins with, as Envoy's `min_weight_percent`.
 pub const LEAST: u8 = 10;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pool::Backend;
+
+    fn member(state: Readiness, backup: bool, weight: u32, condition: Condition) -> PoolMember {
+        let backend = Arc::new(Backend::new("b".into(), "b:80".into(), "b:80".parse().expect("address"), 1));
+        PoolMember { backend, weight, state, backup, labels: Arc::new([]), condition }
+    }
+
+    fn well() -> PoolMember {
+        member(Readiness::Ready, false, 1, Condition::default())
+    }
+
+    fn ill() -> PoolMember {
+        member(Readiness::Ready, false, 1, Condition { unhealthy: true, ..Condition::default() })
+    }
+
+    fn backup(of: PoolMember) -> PoolMember {
+        PoolMember { backup: true, ..of }
+    }
+
+    /// One letter for each member: r(eady), d(raining), - (down).
+    fn seen(members: &[PoolMember], panic: Option<Panic>) -> String {
+        let letter = |readiness| match readiness {
+            Readiness::Ready => 'r',
+            Readiness::Draining => 'd',
+            Readiness::Down => '-',
+        };
+        readiness(members, panic).into_iter().map(letter).collect()
+    }
+
+    #[test]
+    fn conditions_and_configuration_together() {
+        let with = |state, condition| member(state, false, 1, condition).readiness();
+        let none = Condition::default();
+        let leaving = Condition { leaving: true, ..none };
+        assert_eq!(with(Readiness::Ready, leaving), Readiness::Draining);
+        assert_eq!(with(Readiness::Draining, none), Readiness::Draining);
+        let ejected = |ejection| Condition { ejection, ..none };
+        assert_eq!(with(Readiness::Ready, ejected(Ejection::Ejected)), Readiness::Down);
+        assert_eq!(with(Readiness::Ready, ejected(Ejection::Trial)), Readiness::Ready);
+        let unhealthy = Condition { unhealthy: true, ..leaving };
+        assert_eq!(with(Readiness::Draining, unhealthy), Readiness::Down, "nobody is bound to what does not answer");
+    }
+
+    #[test]
+    fn backups_come_in_before_a_panic() {
+        let panic = |serve| Some(Panic { below: 50, serve });
+        let all = panic(Serve::All);
+        assert_eq!(seen(&[well(), ill(), backup(well())], None), "r--", "one is enough without a panic");
+        assert_eq!(seen(&[ill(), ill(), backup(well())], None), "--r");
+        assert_eq!(seen(&[well(), ill()], all), "r-", "half is not below half");
+        assert_eq!(seen(&[well(), ill(), ill()], all), "rrr");
+        assert_eq!(seen(&[well(), ill(), ill()], panic(Serve::Nobody)), "---");
+        assert_eq!(seen(&[well(), ill(), ill(), backup(well())], all), "r--r", "with the backup it is enough");
+        assert_eq!(seen(&[ill(), ill(), ill(), backup(well())], all), "rrrr");
+        let down = member(Readiness::Down, false, 1, Condition::default());
+        let drains = member(Readiness::Draining, false, 1, Condition::default());
+        assert_eq!(
+            seen(&[down, drains, ill(), well(), well()], all),
+            "-d-rr",
+            "who was taken out on purpose does not count"
+        );
+        assert_eq!(seen(&[], all), "");
+    }
+
+    #[test]
+    fn a_share_of_a_weight_of_one_can_be_told() {
+        let ramp = |percent| Condition { ramp: Some(percent), ..Condition::default() };
+        let of = |members: &[PoolMember]| weights(members).collect::<Vec<_>>();
+        let slow = |weight, percent| member(Readiness::Ready, false, weight, ramp(percent));
+        let whole = |weight| member(Readiness::Ready, false, weight, Condition::default());
+        assert_eq!(of(&[whole(1), whole(3)]), [1, 3]);
+        assert_eq!(of(&[whole(1), slow(1, 10), slow(3, 50)]), [100, 10, 150]);
+        assert_eq!(of(&[whole(65_535), slow(1, 10)]), [65_535, 1], "who has a weight gets something");
+        assert_eq!(of(&[whole(0), slow(0, 10)]), [0, 0]);
+        let said = member(Readiness::Ready, false, 1, Condition { weight: Some(7), ..Condition::default() });
+        assert_eq!(of(&[said]), [7]);
+    }
+
+    proptest! {
+        /// Whoever is well and meant to be is ready or, as a backup, waits for primaries that are; nobody becomes ready who
+        /// was taken out on purpose; and outside of a panic nobody is who is ill.
+        #[test]
+        fn nobody_is_shown_against_what_is_known(
+            members in prop::collection::vec((0usize..3, any::<bool>(), any::<bool>()), 0..12),
+            below in prop::option::of(1u8..=100),
+        ) {
+            let states = [Readiness::Ready, Readiness::Draining, Readiness::Down];
+            let members: Vec<_> = members
+                .into_iter()
+                .map(|(state, backup, unhealthy)| member(states[state], backup, 1, Condition { unhealthy, ..Condition::default() }))
+                .collect();
+            let seen = readiness(&members, below.map(|below| Panic { below, serve: Serve::All }));
+            let primaries_ready = members.iter().zip(&seen).any(|(member, seen)| !member.backup && *seen == Readiness::Ready);
+            for (member, seen) in members.iter().zip(&seen) {
+                prop_assert!(member.state == Readiness::Ready || *seen == member.readiness());
+                if member.readiness() == Readiness::Ready {
+                    prop_assert!(*seen == Readiness::Ready || member.backup && primaries_ready);
+                } else if below.is_none() {
+                    prop_assert_eq!(*seen, member.readiness());
+                }
+            }
+        }
+    }
+}

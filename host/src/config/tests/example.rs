@@ -208,7 +208,10 @@ fn defaults_are_as_documented() {
         (pool.connect_timeout, pool.response_timeout, pool.idle_timeout),
         (seconds(5), seconds(60), seconds(60))
     );
-    assert_eq!((pool.max_idle, pool.retry.retries), (256, 2));
+    assert_eq!(pool.max_idle, 256);
+    assert_eq!((pool.request_timeout, pool.retry, pool.outlier), (None, Retry::default(), None));
+    let drain_timeout = Some(seconds(300));
+    assert_eq!(pool.recovery, Recovery { panic: None, slow_start: None, drain_timeout });
     let backend = &pool.backends[0];
     assert_eq!((&*backend.id, backend.weight, backend.backup, backend.draining), ("10.0.0.1:80", 1, false, false));
 
