@@ -16,6 +16,7 @@ pub mod pool;
 mod post;
 pub mod routing;
 pub mod shadow;
+mod standing;
 pub mod steering;
 pub mod view;
 

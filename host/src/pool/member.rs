@@ -44,7 +44,7 @@ pub struct Member {
     idle: RefCell<Vec<Waiting>>,
     /// The backend left the pool: connections that come back are closed.
     retired: Cell<bool>,
-    /// It is down, or not in the pool any more, and not only a backup that waits.
+    /// It is down, and not only a backup that waits.
     has_left: Cell<bool>,
     /// When what goes on there is cut off.
     cut_at: Cell<Option<Instant>>,
@@ -114,11 +114,10 @@ impl Member {
     pub fn retire(&self) {
         self.retired.set(true);
         self.readiness.set(Readiness::Down);
-        self.set_left(true);
         self.idle.borrow_mut().clear();
     }
 
-    /// Whether nobody should wait for it any more.
+    /// Whether nobody should wait for it any more. One that was removed while it was well still answers.
     pub fn has_left(&self) -> bool {
         self.has_left.get()
     }

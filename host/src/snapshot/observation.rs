@@ -17,7 +17,7 @@ impl Steering {
         let state = &mut *self.state.borrow_mut();
         self.deliver_at(state, now, now_us);
         self.each_observer(state, |observer, _| observer.tick(now_us));
-        state.leaving.retain(|member| member.upgrade().is_some_and(|member| member.cut_if_due(now)));
+        self.cut_off(state, now);
     }
 
     /// Hands over what ended, before it is told another table.

@@ -61,7 +61,9 @@ fn every_end_of_an_attempt_is_told() {
         silent.entry(),
         closing.entry(),
     ];
-    let setup = Setup::of(entries).pool("balancer = 'mine'\nresponse_timeout = '300ms'").more(SECTION);
+    let setup = Setup::of(entries)
+        .pool("balancer = 'mine'\nresponse_timeout = '300ms'\nretry = { on = ['connect', 'reset'] }")
+        .more(SECTION);
     let host = setup.start_in(watcher(PLAN, SAYING));
     // The turns go on over retries: from `d`, which refuses, to `e`, and from `f`, which only closes, to `a`.
     let statuses: Vec<_> = (0..5).map(|_| host.get("/").status).collect();

@@ -1,0 +1,121 @@
+//! Who of a pool's backends is there on one worker and how each stands: what is true, whatever plugins were told.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::members::carried;
+use super::steering::State;
+use super::{Ejection, PoolMember, Steering};
+use crate::config::Retry;
+use crate::decide::{Readiness, Row};
+use crate::pool::member::Trial;
+use crate::pool::report::Streak;
+use crate::pool::{Backend, Member};
+
+impl Steering {
+    /// A request has come, and brings a share of a retry.
+    pub fn earn_retries(&self, policy: &Retry) {
+        self.site.budget.earn(policy);
+    }
+
+    /// A request is to go to another backend; whether it may, `by_budget` if that is what the budget is for.
+    pub fn affords_retry(&self, by_budget: bool) -> bool {
+        let may = !by_budget || self.site.budget.spend();
+        let verdicts = &self.state.borrow().pool.verdicts;
+        let verdicts = verdicts.of(self.worker);
+        if may {
+            verdicts.retries.add(1)
+        } else {
+            verdicts.unaffordable.add(1)
+        }
+        may
+    }
+
+    /// Whether a backend is ready that is neither `member` nor among the `tried`.
+    pub fn has_another(&self, tried: &[Rc<Member>], member: &Member) -> bool {
+        self.state.borrow().members.iter().any(|other| {
+            other.readiness.get() == Readiness::Ready
+                && !std::ptr::eq(&**other, member)
+                && !tried.iter().any(|tried| Rc::ptr_eq(tried, other))
+        })
+    }
+
+    /// Whether backends have left since this was asked last, or are to be left now.
+    pub fn take_left(&self) -> bool {
+        self.site.left.take()
+    }
+
+    /// Keeps the members of backends that stay, retires those of backends that left.
+    pub(super) fn set_members(&self, state: &mut State) {
+        let backends = state.pool.members.iter().map(|member| &member.backend);
+        let (members, gone) = carried(&state.members, backends, |backend| self.member(backend));
+        state.members = members;
+        let cut = state.pool.policy.recovery.drain_timeout.map(|time| Instant::now() + time);
+        for member in gone {
+            member.retire();
+            if member.set_cut(cut) {
+                state.leaving.push(Rc::downgrade(&member));
+            }
+        }
+    }
+
+    /// Of each member, as it is now.
+    pub(super) fn set_readiness(&self, state: &mut State) {
+        state.set_readiness();
+        let cut = state.pool.policy.recovery.drain_timeout.map(|time| Instant::now() + time);
+        for (member, known) in state.members.iter().zip(&state.pool.members) {
+            let readiness = known.readiness();
+            member.set_left(readiness == Readiness::Down);
+            if member.set_cut(cut.filter(|_| readiness == Readiness::Draining)) {
+                state.leaving.push(Rc::downgrade(member));
+            }
+        }
+        let outlier = state.pool.policy.outlier.as_ref();
+        self.site.limits.set(outlier.map_or_else(Default::default, |outlier| {
+            Streak::ALL.map(|streak| match streak {
+                Streak::Errors => outlier.errors,
+                Streak::ConnectErrors => outlier.connect_errors,
+                Streak::Timeouts => outlier.timeouts,
+            })
+        }));
+    }
+
+    /// A member that was not there yet.
+    pub(super) fn member(&self, backend: &Arc<Backend>) -> Rc<Member> {
+        Rc::new(Member::new(Arc::clone(backend), Rc::clone(&self.site), Readiness::Down))
+    }
+
+    /// Cuts off what has drained for long enough.
+    pub(super) fn cut_off(&self, state: &mut State, now: Instant) {
+        state.leaving.retain(|member| member.upgrade().is_some_and(|member| member.cut_if_due(now)));
+    }
+}
+
+impl State {
+    /// Of each member, as it is.
+    fn set_readiness(&mut self) {
+        let new_clients = |row: &Row| match row.readiness {
+            Readiness::Ready if row.weight == 0 => Readiness::Draining,
+            readiness => readiness,
+        };
+        self.readiness = self.pool.rows.iter().map(new_clients).collect();
+        let is_tried = |member: &PoolMember| member.condition.ejection == Ejection::Trial;
+        let rows = self.pool.rows.iter().zip(&self.pool.members);
+        // While nobody else is there, a trial would keep all others waiting.
+        let others = rows.clone().any(|(row, member)| row.readiness == Readiness::Ready && !is_tried(member));
+        for (position, (member, (row, known))) in self.members.iter().zip(rows).enumerate() {
+            member.readiness.set(row.readiness);
+            let trial = match is_tried(known) {
+                true if others => Trial::Alone,
+                true => Trial::Open,
+                false => Trial::None,
+            };
+            member.trial.set(trial);
+            if trial == Trial::Alone {
+                // It is for who decides to try it.
+                self.readiness[position] = Readiness::Draining;
+            }
+        }
+    }
+}
