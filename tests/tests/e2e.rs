@@ -44,14 +44,20 @@ mod limits;
 mod metrics;
 #[path = "e2e/observers.rs"]
 mod observers;
+#[path = "e2e/outliers.rs"]
+mod outliers;
 #[path = "e2e/plugins.rs"]
 mod plugins;
 #[path = "e2e/precedence.rs"]
 mod precedence;
 #[path = "e2e/quiet.rs"]
 mod quiet;
+#[path = "e2e/recovery.rs"]
+mod recovery;
 #[path = "e2e/reload.rs"]
 mod reload;
+#[path = "e2e/retries.rs"]
+mod retries;
 #[path = "e2e/routers.rs"]
 mod routers;
 #[path = "e2e/routes.rs"]

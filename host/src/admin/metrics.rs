@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::PluginStatus;
 use crate::decide::{FaultKind, OutcomeKind, Readiness};
 use crate::snapshot::shadow::Compared;
-use crate::snapshot::{BreakerState, Comparison, Element, Listener, Slot, Snapshot, Used};
+use crate::snapshot::{BreakerState, Comparison, Ejection, Element, Listener, Slot, Snapshot, Used};
 use crate::telemetry::counters::{DECISION_BOUNDS, Decisions, Histogram, REQUEST_BOUNDS};
 
 /// Everything that is counted.
@@ -91,6 +91,18 @@ fn backends(page: &mut Page, snapshot: &Snapshot) {
     let name = "trimtab_backend_ready";
     page.about(name, "gauge", "1 when new clients may be given it.");
     for_backends(snapshot, |labels, _, state| page.sample(name, labels, u8::from(state == Readiness::Ready)));
+    let name = "trimtab_backend_ejected";
+    page.about(name, "gauge", "1 while its outcomes keep it out, 0.5 while one request is to try it, else 0.");
+    for pool in &snapshot.pools {
+        for member in &pool.members {
+            let ejected = match member.condition.ejection {
+                Ejection::None => 0.0,
+                Ejection::Trial => 0.5,
+                Ejection::Ejected => 1.0,
+            };
+            page.sample(name, &[("pool", &pool.name), ("backend", &member.backend.id)], ejected);
+        }
+    }
     let name = "trimtab_backend_latency_seconds";
     page.about(name, "gauge", "Average latency to the response head, sensitive to peaks.");
     for_backends(snapshot, |labels, backend, _| {
@@ -244,6 +256,16 @@ fn verdicts(page: &mut Page, snapshot: &Snapshot) {
     page.about(name, "counter", "Requests that a plugin refused.");
     for (place, verdicts) in places() {
         page.sample(name, &[place], verdicts.sum(|cell| cell.refusals.get()));
+    }
+    let name = "trimtab_retries_total";
+    page.about(name, "counter", "Requests that were sent to another backend.");
+    for pool in &snapshot.pools {
+        page.sample(name, &[("pool", &pool.name)], pool.verdicts.sum(|cell| cell.retries.get()));
+    }
+    let name = "trimtab_retries_denied_total";
+    page.about(name, "counter", "Requests that were not sent to another backend, as the budget was spent.");
+    for pool in &snapshot.pools {
+        page.sample(name, &[("pool", &pool.name)], pool.verdicts.sum(|cell| cell.unaffordable.get()));
     }
     let name = "trimtab_affinity_found_total";
     page.about(name, "counter", "Decisions made by the affinity: the client was bound.");

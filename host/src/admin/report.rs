@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{PluginStatus, Stage};
 use crate::decide::{FaultKind, OutcomeKind};
 use crate::plugin::Source;
-use crate::snapshot::{BreakerState, Comparison, Element, Pool, Slot, Snapshot};
+use crate::snapshot::{BreakerState, Comparison, Condition, Ejection, Element, Pool, Slot, Snapshot};
 use crate::telemetry::counters::{DECISION_BOUNDS, Decisions, PerWorker};
 
 /// One of `/listeners`.
@@ -45,10 +45,13 @@ pub struct BackendReport {
     pub id: String,
     /// Its address.
     pub address: String,
-    /// Its weight now.
+    /// Its whole weight now: configured, set, or said by itself.
     pub weight: u32,
-    /// `ready`, `draining` or `down`.
+    /// `ready`, `draining` or `down`: what it is on its own.
     pub state: String,
+    /// Why it is not what it was set to, or has not its whole weight: some of `unhealthy`, `ejected`, `trial`, `leaving`,
+    /// `slow start: 40 %`.
+    pub because: Vec<String>,
     /// Only while no other is ready.
     pub backup: bool,
     /// Requests in flight.
@@ -124,14 +127,15 @@ pub struct ShadowReport {
 }
 
 pub(super) fn pool(pool: &Pool) -> PoolReport {
-    let backends = pool.members.iter().zip(&*pool.rows).map(|(member, row)| {
+    let backends = pool.members.iter().map(|member| {
         let backend = &member.backend;
         let failed = [OutcomeKind::ServerError, OutcomeKind::ConnectError, OutcomeKind::Reset, OutcomeKind::Timeout];
         BackendReport {
             id: backend.id.to_string(),
             address: backend.address_text.to_string(),
-            weight: row.weight,
-            state: member.state.as_str().to_owned(),
+            weight: member.full_weight(),
+            state: member.readiness().as_str().to_owned(),
+            because: because(&member.condition),
             backup: member.backup,
             in_flight: backend.load.in_flight(),
             requests: backend.attempts(),
@@ -146,6 +150,17 @@ pub(super) fn pool(pool: &Pool) -> PoolReport {
         affinity: pool.chain.affinity.as_ref().map(name),
         backends: backends.collect(),
     }
+}
+
+fn because(condition: &Condition) -> Vec<String> {
+    let ejection = match condition.ejection {
+        Ejection::None => None,
+        Ejection::Ejected => Some("ejected"),
+        Ejection::Trial => Some("trial"),
+    };
+    let words = [condition.unhealthy.then_some("unhealthy"), ejection, condition.leaving.then_some("leaving")];
+    let slow = condition.ramp.map(|percent| format!("slow start: {percent} %"));
+    words.into_iter().flatten().map(str::to_owned).chain(slow).collect()
 }
 
 /// Places where a plugin is not asked by all workers, in words.

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::handshake;
 use serde::de::DeserializeOwned;
 
-use crate::admin::{ListenerReport, PluginReport, PoolReport};
+use crate::admin::{BackendReport, ListenerReport, PluginReport, PoolReport};
 use crate::config::Address;
 use crate::pool::connect::connect;
 
@@ -115,7 +115,7 @@ fn render(first: &Reports, now: &Reports, over: Duration) -> String {
                 &backend.id,
                 &backend.address,
                 &backend.weight.to_string(),
-                &(backend.state.clone() + if backend.backup { " (backup)" } else { "" }),
+                &state(backend),
                 &backend.in_flight.to_string(),
                 &latency,
                 &backend.requests.to_string(),
@@ -143,6 +143,13 @@ fn render(first: &Reports, now: &Reports, over: Duration) -> String {
         ]));
     }
     text + "\n" + &table(&rows)
+}
+
+/// `ready (backup, slow start: 40 %)`
+fn state(backend: &BackendReport) -> String {
+    let backup = backend.backup.then_some("backup");
+    let more: Vec<_> = backup.into_iter().chain(backend.because.iter().map(String::as_str)).collect();
+    if more.is_empty() { backend.state.clone() } else { format!("{} ({})", backend.state, more.join(", ")) }
 }
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {

@@ -50,8 +50,8 @@ impl PoolMember {
         self.state == Readiness::Ready && !self.condition.leaving
     }
 
-    /// Configured, or said by itself.
-    fn full_weight(&self) -> u32 {
+    /// Its weight but for a slow start: configured or set, or said by itself.
+    pub fn full_weight(&self) -> u32 {
         self.condition.weight.unwrap_or(self.weight)
     }
 }
