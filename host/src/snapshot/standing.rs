@@ -66,7 +66,8 @@ impl Steering {
         let cut = state.pool.policy.recovery.drain_timeout.map(|time| Instant::now() + time);
         for (member, known) in state.members.iter().zip(&state.pool.members) {
             let readiness = known.readiness();
-            member.set_left(readiness == Readiness::Down);
+            // In a panic it is asked all the same.
+            member.set_left(readiness == Readiness::Down && member.readiness.get() == Readiness::Down);
             if member.set_cut(cut.filter(|_| readiness == Readiness::Draining)) {
                 state.leaving.push(Rc::downgrade(member));
             }
