@@ -155,10 +155,9 @@ impl Forward<'_> {
 fn kind(status: StatusCode, request: &HeaderMap, response: &HeaderMap) -> OutcomeKind {
     /// unknown, deadline-exceeded, internal, unavailable, data-loss
     const SERVER_ERRORS: [u8; 5] = [2, 4, 13, 14, 15];
-    match grpc_status(response) {
-        Some(status) if SERVER_ERRORS.contains(&status) && is_grpc(request) => OutcomeKind::ServerError,
-        _ => OutcomeKind::of_status(status.as_u16()),
-    }
+    // Few requests say what kind they are, and all responses have many headers.
+    let failed = is_grpc(request) && grpc_status(response).is_some_and(|status| SERVER_ERRORS.contains(&status));
+    if failed { OutcomeKind::ServerError } else { OutcomeKind::of_status(status.as_u16()) }
 }
 
 /// Takes back what was not sent of a request. Answers what it is to send it once more.
