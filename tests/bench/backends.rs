@@ -9,7 +9,8 @@ use trimtab_tests::eventually;
 
 /// A process that answers on each of its ports; stopped when it is dropped.
 pub(crate) struct Backends {
-    child: Child,
+    /// The process.
+    pub(crate) child: Child,
     /// Where it listens.
     pub(crate) ports: Vec<u16>,
 }
@@ -17,16 +18,20 @@ pub(crate) struct Backends {
 impl Backends {
     /// So many ports, of this address: of loopback, or the unspecified one for all of loopback.
     pub(crate) fn start(address: Ipv4Addr, count: usize) -> Result<Self> {
-        let program = std::env::current_exe()?.with_file_name("bench-backend");
         let ports = free_ports(address, count)?;
-        let child = tied(&program)
-            .args(ports.iter().map(|port| SocketAddr::from((address, *port)).to_string()))
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        let backends = Self { child, ports };
+        let backends = Self { child: answering(address, &ports)?, ports };
         backends.ports.iter().copied().for_each(wait_for);
         Ok(backends)
     }
+}
+
+/// The process that answers on these ports of this address.
+pub(crate) fn answering(address: Ipv4Addr, ports: &[u16]) -> Result<Child> {
+    let program = std::env::current_exe()?.with_file_name("bench-backend");
+    tied(&program)
+        .args(ports.iter().map(|port| SocketAddr::from((address, *port)).to_string()))
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))
 }
 
 impl Drop for Backends {

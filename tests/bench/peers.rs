@@ -59,7 +59,13 @@ fn main() -> Result<()> {
     let page = Page::begin("run");
     let backends = Backends::start(Ipv4Addr::LOCALHOST, 3)?;
     let ports = backends.ports.clone();
-    let plan = Plan { folder: folder.path().to_owned(), workers: options.workers, backends: ports, access_log: false };
+    let plan = Plan {
+        folder: folder.path().to_owned(),
+        workers: options.workers,
+        backends: ports,
+        access_log: false,
+        checks: false,
+    };
     if options.million {
         return million(&options, &plan);
     }

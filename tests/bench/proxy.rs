@@ -53,6 +53,9 @@ pub(crate) struct Plan {
     pub(crate) backends: Vec<u16>,
     /// Whether each request is logged to a file.
     pub(crate) access_log: bool,
+    /// Whether backends are checked and requests retried: every 500 ms, out after three failures, in after two successes; a
+    /// response within 2 s.
+    pub(crate) checks: bool,
 }
 
 /// A running proxy.
@@ -173,6 +176,7 @@ fn configuration(kind: Kind, plan: &Plan, port: u16) -> String {
     };
     let (target, lines) =
         if plan.access_log { ("log stdout format raw local0", "log global\n    option httplog") } else { ("", "") };
+    let (pool_lines, server_options) = if plan.checks { checks(kind) } else { ("", "") };
     let mut text = kind.template().1.to_owned();
     let words = [
         ("{workers}", plan.workers.to_string()),
@@ -181,6 +185,8 @@ fn configuration(kind: Kind, plan: &Plan, port: u16) -> String {
         ("{access_log}", access_log),
         ("{log_target}", target.to_owned()),
         ("{log_lines}", lines.to_owned()),
+        ("{pool_lines}", pool_lines.to_owned()),
+        ("{server_options}", server_options.to_owned()),
         ("{backend1}", plan.backends[0].to_string()),
         ("{backend2}", plan.backends[1].to_string()),
         ("{backend3}", plan.backends[2].to_string()),
@@ -189,6 +195,28 @@ fn configuration(kind: Kind, plan: &Plan, port: u16) -> String {
         text = text.replace(word, &value);
     }
     text
+}
+
+/// Lines of the pool, and options of each of its backends, by which failures of backends are to be hidden from clients.
+fn checks(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Trimtab => (
+            "response_timeout = \"2s\"\n\
+             health = { http = \"/\", interval = \"500ms\", timeout = \"500ms\", rise = 2, fall = 3 }",
+            "",
+        ),
+        // Its checks are the requests themselves.
+        Kind::Nginx => (
+            "proxy_next_upstream error timeout;\n            proxy_connect_timeout 500ms;\n            \
+             proxy_read_timeout 2s;",
+            " max_fails=3 fail_timeout=2s",
+        ),
+        Kind::Haproxy => (
+            "timeout server 2s\n    timeout check 500ms\n    option httpchk GET /\n    retries 2\n    \
+             option redispatch 1\n    retry-on conn-failure empty-response response-timeout",
+            " check inter 500ms fall 3 rise 2 on-marked-down shutdown-sessions",
+        ),
+    }
 }
 
 fn trimtab() -> PathBuf {
