@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_TYPE, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::Proxy;
 use super::error::Error;
@@ -30,6 +30,15 @@ pub struct Answer {
     pub in_flight: InFlight,
     /// When the head was there.
     pub at: Instant,
+}
+
+impl Answer {
+    /// Nobody wants it. A body is not waited for: its connection is closed.
+    fn discard(self, max_idle: usize) {
+        if self.response.body().is_end_stream() {
+            self.in_flight.member().give_back(self.upstream, self.at, max_idle);
+        }
+    }
 }
 
 /// What a request is forwarded with.
@@ -93,8 +102,9 @@ impl Forward<'_> {
                 Picked::Refuse(status) => return (facts, Err(Error::Refused(status))),
                 Picked::Nobody => return self.conclude(facts, last, with),
             };
-            // The answer that is not wanted is not waited for.
-            drop(last);
+            if let Ok((answer, _)) = last {
+                answer.discard(self.policy.max_idle);
+            }
             exchange.attempted();
             let in_flight = InFlight::begin(Rc::clone(&member), began, note);
             let cost;

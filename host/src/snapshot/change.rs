@@ -88,15 +88,21 @@ impl Snapshot {
 }
 
 impl Snapshot {
-    /// The snapshot in which backends of a pool are in other conditions; none if that is no change.
-    pub fn conditioned(&self, pool: &str, conditions: &[(Arc<Backend>, Condition)]) -> Option<Self> {
+    /// The snapshot after these changes to the conditions of a pool's backends, in their order; none if they change
+    /// nothing. Backends that are not there any more are passed over.
+    pub fn conditioned<F: FnOnce(&mut Condition)>(
+        &self,
+        pool: &str,
+        changes: impl IntoIterator<Item = (Arc<Backend>, F)>,
+    ) -> Option<Self> {
         let number = self.pools.iter().position(|known| *known.name == *pool)?;
         let known = &self.pools[number];
-        let conditions: HashMap<_, _> = conditions.iter().map(|(backend, to)| (Arc::as_ptr(backend), *to)).collect();
         let mut members = known.members.clone();
-        for member in &mut members {
-            if let Some(condition) = conditions.get(&Arc::as_ptr(&member.backend)) {
-                member.condition = *condition;
+        let positions = known.members.iter().enumerate();
+        let positions: HashMap<_, _> = positions.map(|(at, member)| (Arc::as_ptr(&member.backend), at)).collect();
+        for (backend, change) in changes {
+            if let Some(position) = positions.get(&Arc::as_ptr(&backend)) {
+                change(&mut members[*position].condition);
             }
         }
         let differ = |(a, b): (&PoolMember, &PoolMember)| a.condition != b.condition;

@@ -2,6 +2,9 @@
 //!
 //! Plain functions. Who finds out (checks, outlier detection, the backend itself) is elsewhere.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use super::PoolMember;
 use crate::config::{Panic, Recovery, Serve};
 use crate::decide::Readiness;
@@ -110,16 +113,15 @@ pub(crate) fn begin_slowly(next: &mut [PoolMember], before: &[PoolMember], recov
     if recovery.slow_start.is_none() {
         return Vec::new();
     }
-    let was_ready = |member: &PoolMember| {
-        let known = before.iter().find(|known| std::sync::Arc::ptr_eq(&known.backend, &member.backend));
-        known.is_some_and(|known| known.readiness() == Readiness::Ready && known.condition.ejection != Ejection::Trial)
-    };
+    let is_in =
+        |member: &PoolMember| member.readiness() == Readiness::Ready && member.condition.ejection != Ejection::Trial;
+    let ready = before.iter().filter(|member| is_in(member)).map(|member| Arc::as_ptr(&member.backend));
+    let ready: HashSet<_> = ready.collect();
     let mut begun = Vec::new();
     for (position, member) in next.iter_mut().enumerate() {
-        let is_ready = member.readiness() == Readiness::Ready;
-        if !is_ready {
+        if member.readiness() != Readiness::Ready {
             member.condition.ramp = None;
-        } else if !was_ready(member) && member.condition.ramp.is_none() {
+        } else if member.condition.ramp.is_none() && !ready.contains(&Arc::as_ptr(&member.backend)) {
             member.condition.ramp = Some(LEAST);
             begun.push(position);
         }
@@ -132,8 +134,6 @@ pub const LEAST: u8 = 10;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
     use super::*;

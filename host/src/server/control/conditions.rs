@@ -17,11 +17,15 @@ const GATHERED: Duration = Duration::from_millis(5);
 /// What is known and not published yet, and who starts slowly.
 #[derive(Default)]
 pub(super) struct Conditions {
-    pending: HashMap<Arc<str>, Vec<(Arc<Backend>, Condition)>>,
+    /// By pool.
+    pending: HashMap<Arc<str>, Vec<(Arc<Backend>, Change)>>,
     is_due: bool,
     ramps: Vec<Ramp>,
     climbing: bool,
 }
+
+/// What is to become of a condition, whatever else becomes of it meanwhile.
+type Change = Box<dyn FnOnce(&mut Condition)>;
 
 /// A backend that starts slowly.
 struct Ramp {
@@ -38,22 +42,11 @@ impl Control {
         &mut self,
         pool: &Arc<str>,
         backend: &Arc<Backend>,
-        change: impl FnOnce(&mut Condition),
+        change: impl FnOnce(&mut Condition) + 'static,
     ) {
-        let conditions = &mut self.conditions;
-        let pending = conditions.pending.entry(Arc::clone(pool)).or_default();
-        match pending.iter_mut().find(|(known, _)| Arc::ptr_eq(known, backend)) {
-            Some((_, condition)) => change(condition),
-            None => {
-                let Some(pool) = self.snapshot.pools.iter().find(|known| known.name == *pool) else { return };
-                let is_there = |member: &&crate::snapshot::PoolMember| Arc::ptr_eq(&member.backend, backend);
-                let Some(member) = pool.members.iter().find(is_there) else { return };
-                let mut condition = member.condition;
-                change(&mut condition);
-                pending.push((Arc::clone(backend), condition));
-            }
-        }
-        if !std::mem::replace(&mut conditions.is_due, true) {
+        let pending = self.conditions.pending.entry(Arc::clone(pool)).or_default();
+        pending.push((Arc::clone(backend), Box::new(change)));
+        if !std::mem::replace(&mut self.conditions.is_due, true) {
             self.later(GATHERED, Done::Publish);
         }
     }
@@ -66,9 +59,9 @@ impl Control {
         }
         self.conditions.is_due = false;
         let (mut next, mut changed) = (None, Vec::new());
-        for (pool, conditions) in std::mem::take(&mut self.conditions.pending) {
+        for (pool, changes) in std::mem::take(&mut self.conditions.pending) {
             let now = next.as_ref().unwrap_or(&*self.snapshot);
-            if let Some(conditioned) = now.conditioned(&pool, &conditions) {
+            if let Some(conditioned) = now.conditioned(&pool, changes) {
                 next = Some(conditioned);
                 changed.push(pool);
             }
@@ -105,7 +98,7 @@ impl Control {
         for ramp in std::mem::take(&mut self.conditions.ramps) {
             let percent = percent(now - ramp.since, ramp.time);
             // Who is not ready any more begins again when it is.
-            self.set_condition(&ramp.pool, &ramp.backend, |condition| {
+            self.set_condition(&ramp.pool, &ramp.backend, move |condition| {
                 condition.ramp = condition.ramp.and(percent);
             });
             if percent.is_some() {

@@ -1,6 +1,6 @@
 //! Backends that their own outcomes speak against: out of their pool for a while, and back by a trial.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,11 @@ use crate::snapshot::{Ejection, Pool};
 
 /// Outlier detection of the pools that have it.
 #[derive(Default)]
-pub(super) struct Detection(HashMap<Arc<str>, Watched>);
+pub(super) struct Detection {
+    pools: HashMap<Arc<str>, Watched>,
+    /// Whose success rates will be compared.
+    compared: HashSet<Arc<str>>,
+}
 
 struct Watched {
     /// By where they are in memory: `Arc`s of the backends are kept beside.
@@ -30,13 +34,12 @@ impl Control {
             let pool = snapshot.pools.iter().find(|pool| pool.name == *name);
             pool.is_some_and(|pool| pool.policy.outlier.is_some())
         };
-        self.detection.0.retain(|name, _| watched(name));
+        self.detection.pools.retain(|name, _| watched(name));
         for pool in &snapshot.pools {
             let Some(policy) = pool.policy.outlier else { continue };
-            let is_new = !self.detection.0.contains_key(&pool.name);
-            let watched = self.detection.watched(pool, policy);
-            watched.outliers.set_policy(policy);
-            if is_new {
+            self.detection.watched(pool, policy).outliers.set_policy(policy);
+            // Without success rates too: ejections of long ago are forgotten by then.
+            if self.detection.compared.insert(Arc::clone(&pool.name)) {
                 self.later(policy.interval, Done::Compare(Arc::clone(&pool.name)));
             }
         }
@@ -76,7 +79,7 @@ impl Control {
 
     /// The time of an ejection is over.
     pub(super) fn readmit(&mut self, pool: &Arc<str>, backend: &Arc<Backend>) {
-        let Some(watched) = self.detection.0.get_mut(pool) else { return };
+        let Some(watched) = self.detection.pools.get_mut(pool) else { return };
         if watched.outliers.is_due(Arc::as_ptr(backend)) {
             backend.end_streaks();
             backend.offer_trial();
@@ -85,7 +88,7 @@ impl Control {
     }
 
     fn on_trial(&mut self, pool: &Arc<str>, backend: &Arc<Backend>, well: bool) {
-        let Some(watched) = self.detection.0.get_mut(pool) else { return };
+        let Some(watched) = self.detection.pools.get_mut(pool) else { return };
         match watched.outliers.tried(Arc::as_ptr(backend), well) {
             Some(Verdict::In) => {
                 tracing::info!(%pool, backend = %backend.id, "no longer ejected");
@@ -101,8 +104,12 @@ impl Control {
 
     /// Success rates are to be compared.
     pub(super) fn compare_outcomes(&mut self, name: &Arc<str>) {
-        let Some(pool) = self.pool(name).filter(|_| self.detection.0.contains_key(name)) else { return };
-        let Some(policy) = pool.policy.outlier else { return };
+        let pool = self.pool(name);
+        let policy = pool.as_ref().and_then(|pool| pool.policy.outlier);
+        let (Some(pool), Some(policy)) = (pool, policy) else {
+            self.detection.compared.remove(name);
+            return;
+        };
         let counts: Vec<_> =
             pool.members.iter().map(|member| (Arc::as_ptr(&member.backend), counts(&member.backend))).collect();
         let watched = self.detection.watched(&pool, policy);
@@ -123,13 +130,13 @@ impl Detection {
     /// What is known of a pool's backends, of those that are there now.
     fn watched(&mut self, pool: &Pool, policy: OutlierPolicy) -> &mut Watched {
         let watched = self
-            .0
+            .pools
             .entry(Arc::clone(&pool.name))
             .or_insert_with(|| Watched { outliers: Outliers::new(policy), backends: Vec::new() });
         let now = pool.members.iter().map(|member| Arc::as_ptr(&member.backend));
         if !now.eq(watched.backends.iter().map(Arc::as_ptr)) {
             watched.backends = pool.members.iter().map(|member| Arc::clone(&member.backend)).collect();
-            let known: std::collections::HashSet<_> = watched.backends.iter().map(Arc::as_ptr).collect();
+            let known: HashSet<_> = watched.backends.iter().map(Arc::as_ptr).collect();
             watched.outliers.retain(|key| known.contains(key));
         }
         watched
