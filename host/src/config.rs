@@ -10,6 +10,7 @@
 //! unit (`"16KiB"`, `"10MB"`); paths start at the folder of the file. `examples/trimtab.toml` shows
 //! every key.
 
+mod health;
 pub mod load;
 mod outlier;
 mod recovery;
@@ -20,6 +21,7 @@ pub mod secret;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,9 +33,11 @@ use ipnet::IpNet;
 
 use crate::decide::Key;
 
+pub use health::{GrpcProbe, Health, HttpProbe, Probe, Question};
 pub use outlier::OutlierPolicy;
 pub use recovery::{Panic, Recovery, Serve};
 pub use retry::Retry;
+pub use tls::{Identity, Tls};
 
 /// A whole configuration. Names that refer to something (`pool`, `listener`, `plugin`) have been resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -268,6 +272,8 @@ pub struct Pool {
     pub request_timeout: Option<Duration>,
     /// `retries` and `retry`
     pub retry: Retry,
+    /// `health`; none (default): backends are not checked.
+    pub health: Option<Health>,
     /// `outlier`; none (default): outcomes take nobody out.
     pub outlier: Option<OutlierPolicy>,
     /// `panic`, `slow_start`, `drain_timeout`

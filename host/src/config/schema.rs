@@ -5,6 +5,7 @@
 //! a configuration only if nothing was. Files are not touched here.
 
 mod address;
+mod health;
 mod listener;
 mod names;
 mod outlier;
@@ -17,6 +18,7 @@ mod retry;
 mod route;
 mod suggest;
 mod table;
+mod tls;
 mod value;
 mod values;
 
@@ -57,7 +59,9 @@ pub(super) fn read(document: &DeTable<'_>, folder: &Path, built_ins: &[&str], si
     let sections = named_tables(&mut root, "pool", &mut pool_names);
     let pools: BTreeMap<_, _> = sections
         .into_iter()
-        .filter_map(|section| Some((section.name, pool::pool(section.table, section.header, &plugins, forgets)?)))
+        .filter_map(|section| {
+            Some((section.name, pool::pool(section.table, section.header, &plugins, forgets, folder)?))
+        })
         .collect();
 
     let mut listener_names = Names::new("listener");

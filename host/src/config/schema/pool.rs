@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use toml::de::DeValue;
 use super::plugin::Plugins;
 use super::table::Table;
 use super::value::Value;
-use super::{address, outlier, recovery, retry, values};
+use super::{address, health, outlier, recovery, retry, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{Address, Backend, Pool};
 
@@ -19,9 +20,15 @@ const DEFAULT_BALANCER: &str = "round-robin";
 /// What to do against bindings that end with the process.
 const SECRET: &str = "add `secret_file` to `[server]`: at least 16 random bytes, the same for fellow balancers";
 
-/// `[pool.NAME]`; `header` is where the name is written. `forgets` says that the process has no `secret_file`.
-pub(super) fn pool(mut table: Table<'_>, header: Range<usize>, plugins: &Plugins<'_>, forgets: bool) -> Option<Pool> {
-    table.reserve(&["health"]);
+/// `[pool.NAME]`; `header` is where the name is written. `forgets` says that the process has no `secret_file`; relative
+/// paths start at `folder`.
+pub(super) fn pool(
+    mut table: Table<'_>,
+    header: Range<usize>,
+    plugins: &Plugins<'_>,
+    forgets: bool,
+    folder: &Path,
+) -> Option<Pool> {
     let balancer = match table.take("balancer") {
         Some(value) => plugins.chain(value),
         None => plugins.default(DEFAULT_BALANCER, header.clone(), table.sink()).map(|used| vec![used]),
@@ -51,6 +58,7 @@ pub(super) fn pool(mut table: Table<'_>, header: Range<usize>, plugins: &Plugins
     let max_idle = table.or("max_idle", 256, values::whole(0..=65_535));
     let request_timeout = table.or("request_timeout", None, values::or_false(timeout()));
     let retry = retry::retry(&mut table);
+    let health = table.optional("health", |value| health::health(value, folder));
     let outlier = table.or("outlier", None, outlier::outlier);
     let recovery = recovery::recovery(&mut table);
     table.finish();
@@ -65,6 +73,7 @@ pub(super) fn pool(mut table: Table<'_>, header: Range<usize>, plugins: &Plugins
         max_idle,
         request_timeout,
         retry,
+        health,
         outlier,
         recovery,
     })
