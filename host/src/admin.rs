@@ -33,7 +33,7 @@ use crate::snapshot::change::{Change, ChangeError, Changed};
 use crate::snapshot::{Comparison, Slot, Snapshot};
 use guard::Guard;
 
-pub use report::{BackendReport, ListenerReport, PluginReport, PoolReport};
+pub use report::{BackendReport, HealthReport, ListenerReport, PluginReport, PoolReport};
 
 /// Slow clients of the admin API are cut off.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);

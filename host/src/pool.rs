@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod budget;
 pub mod connect;
+pub mod health;
 pub mod member;
 pub mod outbox;
 pub mod outlier;

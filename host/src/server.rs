@@ -8,6 +8,7 @@ mod breaker;
 pub mod control;
 mod elements;
 mod faults;
+mod health;
 mod preparation;
 pub mod secret;
 pub mod sockets;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use crate::config::secret::SecretError;
 use crate::plugin::{BuildError, LoadError};
+use crate::tls::TlsError;
 
 /// Why the process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +40,14 @@ pub enum StartError {
         pool: Arc<str>,
         /// The plugin.
         shaper: Arc<str>,
+    },
+    /// A health check cannot be made.
+    #[error("health check of pool `{pool}`: {error}")]
+    Check {
+        /// The pool.
+        pool: Arc<str>,
+        /// Why not.
+        error: TlsError,
     },
     /// The secret cannot be used.
     #[error(transparent)]

@@ -103,11 +103,37 @@ fn backends(page: &mut Page, snapshot: &Snapshot) {
             page.sample(name, &[("pool", &pool.name), ("backend", &member.backend.id)], ejected);
         }
     }
+    checks(page, snapshot);
     let name = "trimtab_backend_latency_seconds";
     page.about(name, "gauge", "Average latency to the response head, sensitive to peaks.");
     for_backends(snapshot, |labels, backend, _| {
         if let Some(us) = backend.load.latency_us() {
             page.sample(name, labels, f64::from(us) / 1e6);
+        }
+    });
+}
+
+/// Of the backends that are checked.
+fn checks(page: &mut Page, snapshot: &Snapshot) {
+    let name = "trimtab_backend_healthy";
+    page.about(
+        name,
+        "gauge",
+        "1 while active checks find it well, 0 while they do not; nothing before the first result.",
+    );
+    for_backends(snapshot, |labels, backend, _| {
+        if let Some(healthy) = backend.checkup.load().as_ref().and_then(|checkup| checkup.healthy) {
+            page.sample(name, labels, u8::from(healthy));
+        }
+    });
+    let name = "trimtab_health_checks_total";
+    page.about(name, "counter", "Active checks, by result. Pools that ask the same of an address share a check.");
+    for_backends(snapshot, |labels, backend, _| {
+        if let Some(checkup) = backend.checkup.load().as_ref() {
+            let [pool, id] = *labels;
+            for (result, count) in [("passed", checkup.passed), ("failed", checkup.failed)] {
+                page.sample(name, &[pool, id, ("result", result)], count);
+            }
         }
     });
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{PluginStatus, Stage};
 use crate::decide::{FaultKind, OutcomeKind};
 use crate::plugin::Source;
+use crate::pool::health::Checkup;
 use crate::snapshot::{BreakerState, Comparison, Condition, Ejection, Element, Pool, Slot, Snapshot};
 use crate::telemetry::counters::{DECISION_BOUNDS, Decisions, PerWorker};
 
@@ -62,6 +63,23 @@ pub struct BackendReport {
     pub failures: u64,
     /// Average latency to the response head, if measured.
     pub latency_us: Option<u32>,
+    /// What active checks say; none where there are none.
+    pub health: Option<HealthReport>,
+}
+
+/// What active checks say of a backend.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HealthReport {
+    /// `healthy`, `unhealthy`, or `unknown` before the first result.
+    pub state: String,
+    /// Why the last check failed; none if it did not.
+    pub last: Option<String>,
+    /// Time since it is in this state.
+    pub since_seconds: f64,
+    /// Checks that succeeded.
+    pub passed: u64,
+    /// Checks that failed.
+    pub failed: u64,
 }
 
 /// One of `/plugins`.
@@ -141,6 +159,7 @@ pub(super) fn pool(pool: &Pool) -> PoolReport {
             requests: backend.attempts(),
             failures: failed.into_iter().map(|kind| backend.outcomes(kind)).sum(),
             latency_us: backend.load.latency_us(),
+            health: backend.checkup.load().as_deref().map(health),
         }
     });
     let name = |element: &Arc<Element>| element.definition.name().to_string();
@@ -161,6 +180,21 @@ fn because(condition: &Condition) -> Vec<String> {
     let words = [condition.unhealthy.then_some("unhealthy"), ejection, condition.leaving.then_some("leaving")];
     let slow = condition.ramp.map(|percent| format!("slow start: {percent} %"));
     words.into_iter().flatten().map(str::to_owned).chain(slow).collect()
+}
+
+fn health(checkup: &Checkup) -> HealthReport {
+    let state = match checkup.healthy {
+        Some(true) => "healthy",
+        Some(false) => "unhealthy",
+        None => "unknown",
+    };
+    HealthReport {
+        state: state.to_owned(),
+        last: checkup.failure.as_deref().map(str::to_owned),
+        since_seconds: checkup.since.elapsed().as_secs_f64(),
+        passed: checkup.passed,
+        failed: checkup.failed,
+    }
 }
 
 /// Places where a plugin is not asked by all workers, in words.

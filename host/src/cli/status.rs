@@ -100,6 +100,7 @@ fn render(first: &Reports, now: &Reports, over: Duration) -> String {
         "ADDRESS",
         "WEIGHT",
         "STATE",
+        "HEALTH",
         "IN FLIGHT",
         "LATENCY",
         "REQUESTS",
@@ -116,6 +117,7 @@ fn render(first: &Reports, now: &Reports, over: Duration) -> String {
                 &backend.address,
                 &backend.weight.to_string(),
                 &state(backend),
+                checked(backend),
                 &backend.in_flight.to_string(),
                 &latency,
                 &backend.requests.to_string(),
@@ -150,6 +152,11 @@ fn state(backend: &BackendReport) -> String {
     let backup = backend.backup.then_some("backup");
     let more: Vec<_> = backup.into_iter().chain(backend.because.iter().map(String::as_str)).collect();
     if more.is_empty() { backend.state.clone() } else { format!("{} ({})", backend.state, more.join(", ")) }
+}
+
+/// Why the last check failed, or what checks say.
+fn checked(backend: &BackendReport) -> &str {
+    backend.health.as_ref().map_or("-", |health| health.last.as_deref().unwrap_or(&health.state))
 }
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Configurations in, [`Config`] or rendered findings out.
 
 mod example;
+mod health;
 mod mutation;
 mod plugins;
 mod rejected;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use crossbeam_utils::CachePadded;
 
+use super::health::Checkup;
 use super::report::Streak;
 use crate::config::Address;
 use crate::decide::{BackendLoad, OutcomeKind};
@@ -20,6 +22,8 @@ pub struct Backend {
     pub address: Address,
     /// The numbers that plugins see.
     pub load: Arc<BackendLoad>,
+    /// What is known by active checks; none: there are none. No request looks at it.
+    pub checkup: ArcSwapOption<Checkup>,
     /// What happened, counted by each worker apart.
     tallies: Box<[CachePadded<Tally>]>,
     /// Failures in a row, by [`Streak`].
@@ -38,8 +42,8 @@ impl Backend {
     /// A backend nobody has used yet.
     pub fn new(id: Arc<str>, address_text: Arc<str>, address: Address, workers: usize) -> Self {
         let tallies = (0..workers).map(|_| CachePadded::default()).collect();
-        let (load, streaks, trial) = Default::default();
-        Self { id, address_text, address, load, tallies, streaks, trial }
+        let (load, checkup, streaks, trial) = Default::default();
+        Self { id, address_text, address, load, checkup, tallies, streaks, trial }
     }
 
     /// Counts the end of an attempt, and tells the numbers that plugins see. Answers a failure's kind, and how many of

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 
 use super::StartError;
 use super::elements::Elements;
+use super::health::{self, CheckedPools};
 use super::preparation::{self, Experience, Shapers, Start};
 use super::secret::Secret;
 use crate::config::{self, Config};
@@ -18,7 +19,8 @@ use crate::plugin::{Definition, Registry, Source};
 use crate::pool::Backend;
 use crate::route;
 use crate::snapshot::{
-    Chain, Crew, Crossing, Ejection, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told, pool::labels,
+    Chain, Condition, Crew, Crossing, Ejection, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told,
+    pool::labels,
 };
 use crate::telemetry::counters::PerWorker;
 
@@ -30,6 +32,8 @@ pub(super) struct Assembly {
     pub crews: Vec<Crew>,
     /// What each pool starts with, but for those that are as they were.
     pub starts: BTreeMap<Arc<str>, Start>,
+    /// How pools are checked.
+    pub checked: CheckedPools,
 }
 
 /// Plugins by name.
@@ -87,6 +91,7 @@ pub(super) async fn assemble(
     };
     let listeners: Vec<_> = config.listeners.iter().map(build).collect();
     let routes = Arc::new(route::Table::new(&config.routes, listener, number));
+    let checked = health::load(config, means.registry).await.map_err(|more| errors.extend(more)).unwrap_or_default();
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -110,7 +115,7 @@ pub(super) async fn assemble(
     let pools = pools.into_iter().map(|(pool, _)| pool).collect();
     let hash_seed = config.server.hash_seed;
     let snapshot = Arc::new(Snapshot { listeners, routes, crossings: crossings.into(), pools, hash_seed });
-    Ok(Assembly { snapshot, crews, starts })
+    Ok(Assembly { snapshot, crews, starts, checked })
 }
 
 /// The names of all plugins that are used.
@@ -265,7 +270,7 @@ fn build_pool(
     let mut members: Vec<_> = match known {
         // What was changed at run time holds until the file says something else.
         Some(known) if unchanged => known.members.clone(),
-        _ => pool.backends.iter().map(|backend| member(backend, workers, known)).collect(),
+        _ => pool.backends.iter().map(|backend| member(backend, pool, workers, known)).collect(),
     };
     for member in &mut members {
         // What nobody looks for any more is not held against it.
@@ -317,7 +322,10 @@ fn build_pool(
     (Arc::new(Pool { name, rows, members, membership, adjustment, told: None, chain, load, verdicts, policy }), true)
 }
 
-fn member(backend: &config::Backend, workers: usize, before: Option<&Arc<Pool>>) -> PoolMember {
+fn member(backend: &config::Backend, pool: &config::Pool, workers: usize, before: Option<&Arc<Pool>>) -> PoolMember {
+    // Where checks are to bring it in, a new one waits for them.
+    let unhealthy = pool.health.as_ref().is_some_and(|health| health.initially_down);
+    let anew = Condition { unhealthy, ..Condition::default() };
     let mut known = before.into_iter().flat_map(|pool| &pool.members);
     let same = known.find(|known| known.backend.id == backend.id && known.backend.address == backend.address);
     let made = || {
@@ -326,7 +334,7 @@ fn member(backend: &config::Backend, workers: usize, before: Option<&Arc<Pool>>)
     };
     PoolMember {
         backend: same.map_or_else(made, |same| Arc::clone(&same.backend)),
-        condition: same.map(|same| same.condition).unwrap_or_default(),
+        condition: same.map_or(anew, |same| same.condition),
         weight: backend.weight,
         state: if backend.draining { Readiness::Draining } else { Readiness::Ready },
         backup: backend.backup,

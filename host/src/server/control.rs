@@ -6,6 +6,7 @@ mod conditions;
 mod context;
 mod drain;
 mod files;
+mod health;
 mod outliers;
 mod plugins;
 mod probation;
@@ -41,6 +42,7 @@ use self::turn::{Operation, Then, Turn};
 use super::StartError;
 use super::assembly::{self, Definitions, Means, assemble};
 use super::faults::Faults;
+use super::health::{Answer, CheckedPools, Roster};
 use super::secret::Secret;
 use super::watch::{Digest, Watcher, digest};
 use crate::admin::{Order, Overview};
@@ -151,6 +153,9 @@ struct Control {
     superseded: Superseded,
     conditions: Conditions,
     detection: Detection,
+    /// How pools are checked, and the checks that run.
+    checked: CheckedPools,
+    roster: Roster,
     /// None until there is a file to watch.
     watcher: Option<(Watcher, UnboundedReceiver<Vec<PathBuf>>)>,
     /// What was done elsewhere, and is to be gone on with here.
@@ -175,6 +180,8 @@ enum Done {
     Publish,
     /// Backends that start slowly are to get more.
     Climb,
+    /// A backend was checked.
+    Checked(Box<Answer>),
     /// The time of an ejection is over.
     Readmit(Arc<str>, Arc<Backend>),
     /// The success rates of a pool's backends are to be compared.
@@ -285,6 +292,7 @@ impl Control {
             Done::Sweep => self.superseded.sweep(&self.registry),
             Done::Publish => self.publish_conditions(),
             Done::Climb => self.climb_on(),
+            Done::Checked(answer) => self.on_checked(*answer),
             Done::Readmit(pool, backend) => self.readmit(&pool, &backend),
             Done::Compare(pool) => self.compare_outcomes(&pool),
             Done::Due(operation) => self.begin_again(operation),

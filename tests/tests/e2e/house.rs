@@ -14,7 +14,9 @@ const LONGEST: usize = 450;
 const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("wasmtime", &["plugin"]),
     ("rustls", &["tls"]),
-    ("hyper", &["proxy", "pool/upstream", "pool/connect", "admin", "cli/demo", "cli/status"]),
+    ("tokio_rustls", &["tls"]),
+    ("prost", &["health/grpc"]),
+    ("hyper", &["proxy", "pool/upstream", "pool/connect", "health", "admin", "cli/demo", "cli/status"]),
     ("serde", &["config/schema", "admin", "cli/status"]),
     ("toml", &["config/schema", "config/syntax"]),
     ("annotate_snippets", &["config"]),
@@ -28,7 +30,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
 const DOWN: &[(&str, &[&str])] = &[
     ("main", &["cli", "server", "config", "telemetry"]),
     ("cli", &["server", "admin", "config", "telemetry", "plugin", "pool"]),
-    ("server", &["worker", "admin", "snapshot", "config", "plugin", "pool", "route", "decide", "telemetry", "proxy"]),
+    ("server", &["health", "tls", "worker", "admin", "snapshot", "config", "plugin", "pool", "route", "decide", "telemetry", "proxy"]),
     ("admin", &["snapshot", "config", "plugin", "pool", "decide", "telemetry"]),
     ("worker", &["proxy", "snapshot", "route", "pool", "plugin", "decide", "config", "telemetry", "tls"]),
     ("proxy", &["snapshot", "route", "pool", "decide", "config", "telemetry"]),
@@ -37,6 +39,7 @@ const DOWN: &[(&str, &[&str])] = &[
     ("pool", &["decide", "config", "telemetry"]),
     ("plugin", &["decide", "config"]),
     ("telemetry", &["config", "decide"]),
+    ("health", &["pool", "tls", "config"]),
     ("tls", &["config"]),
     ("config", &["decide"]),
     ("decide", &[]),

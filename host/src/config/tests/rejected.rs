@@ -96,13 +96,13 @@ fn an_open_bracket_is_one_error() {
 
 #[test]
 fn what_comes_later_is_named_as_such() {
-    let text = minimal("certificates = []", "health = { tcp = true }");
+    let text = minimal("certificates = []", "");
     let report = report(&text);
     let later: Vec<_> = lines(&report)
         .into_iter()
         .filter(|line| line.contains("is not available in this version | remove it"))
         .collect();
-    assert_eq!(later.len(), 2, "{report}");
+    assert_eq!(later.len(), 1, "{report}");
     assert!(later[0].starts_with("4:1 `certificates` is"));
 }
 

@@ -193,7 +193,7 @@ impl Control {
                 return self.end();
             }
         };
-        let Assembly { snapshot, crews, starts } = assembly;
+        let Assembly { snapshot, crews, starts, checked } = assembly;
         let is_told_otherwise = |pool: &Arc<str>| match (self.tables.get(pool), told.get(pool)) {
             (Some(table), Some(told)) => table.is_preparing() || !Arc::ptr_eq(&table.told, told),
             _ => false,
@@ -206,6 +206,7 @@ impl Control {
             reload.followed.clear();
             return self.begin_reload(Box::new(reload));
         }
+        self.set_checks(checked);
         for (pool, start) in starts {
             self.superseded_table(&pool, start);
         }

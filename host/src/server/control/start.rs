@@ -8,7 +8,6 @@ use tokio::sync::mpsc::{self, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
-use super::Control;
 use super::conditions::Conditions;
 use super::outliers::Detection;
 use super::plugins::{Plugins, Policy, Record};
@@ -16,6 +15,7 @@ use super::repair::Repairs;
 use super::superseded::Superseded;
 use super::tables::PoolTable;
 use super::turn::Turn;
+use super::{Control, Done};
 use crate::admin::{self, Overview};
 use crate::config::Config;
 use crate::plugin::Registry;
@@ -23,6 +23,7 @@ use crate::proxy::Clock;
 use crate::server::StartError;
 use crate::server::assembly::{Assembly, Definitions};
 use crate::server::faults::Faults;
+use crate::server::health::Roster;
 use crate::server::secret::Secret;
 use crate::server::sockets::listen;
 use crate::server::watch::Digest;
@@ -45,7 +46,7 @@ impl Control {
     /// Binds, starts the workers and waits until they serve.
     pub(super) async fn start(start: Start) -> Result<Self, StartError> {
         let Start { config, path, used, registry, secret, definitions, assembly } = start;
-        let Assembly { snapshot, crews, starts } = assembly;
+        let Assembly { snapshot, crews, starts, checked } = assembly;
         let tables = starts.into_iter().map(|(pool, start)| (pool, PoolTable::new(start))).collect();
         let count = config.server.workers;
         let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
@@ -95,6 +96,9 @@ impl Control {
         for (name, definition) in definitions {
             plugins.insert(Record::new(Policy::of(&config, &name), definition));
         }
+        let done = unbounded_channel();
+        // Nobody listens any more only when the process ends.
+        let answers = done.0.clone();
         let mut control = Self {
             registry,
             used,
@@ -120,14 +124,17 @@ impl Control {
             superseded: Superseded::default(),
             conditions: Conditions::default(),
             detection: Detection::default(),
+            checked,
+            roster: Roster::new(move |answer| drop(answers.send(Done::Checked(Box::new(answer))))),
             watcher: None,
-            done: unbounded_channel(),
+            done,
         };
         control.until_started().await?;
         let names: Vec<_> = control.plugins.iter().map(|(name, _)| Arc::clone(name)).collect();
         names.iter().for_each(|plugin| control.show(plugin));
         control.watch();
         control.detect_outliers();
+        control.follow_health();
         overview.set_ready(true);
         for (name, address) in addresses {
             tracing::info!(listener = %name, %address, workers = count, "listening");

@@ -85,6 +85,7 @@ impl Control {
         let mut prepared = Vec::new();
         for name in names {
             let Some(pool) = next.pools.iter_mut().find(|pool| pool.name == *name) else { continue };
+            self.admit_later(pool);
             self.start_slowly(pool);
             if let Some(table) = self.tables.get_mut(name) {
                 // At once, with the weights that shapers gave before: readiness must not wait for new ones.
@@ -124,6 +125,7 @@ impl Control {
     pub(super) fn install(&mut self, next: Snapshot) {
         self.superseded.snapshot(std::mem::replace(&mut self.snapshot, Arc::new(next)));
         self.published.send_replace(Arc::clone(&self.snapshot));
+        self.follow_health();
         self.sweep_later();
     }
 
