@@ -52,6 +52,12 @@ impl Backend {
         Self::new(name, |exchange| exchange.echo())
     }
 
+    /// The same on a listener that was made elsewhere.
+    #[must_use]
+    pub fn echo_on(name: &str, listener: TcpListener) -> Self {
+        Self::serving(name, listener, |exchange| exchange.echo())
+    }
+
     /// Answers every request with this status and no more than its name.
     #[must_use]
     pub fn status(name: &str, status: u16) -> Self {

@@ -304,13 +304,16 @@ pub fn code_cache() -> PathBuf {
 /// The binary under test: `$TRIMTAB_BIN`, else the one built beside this test.
 #[must_use]
 pub fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("TRIMTAB_BIN") {
-        return path.into();
-    }
+    std::env::var_os("TRIMTAB_BIN").map_or_else(|| beside("trimtab"), PathBuf::from)
+}
+
+/// A program that was built beside this test.
+#[must_use]
+pub fn beside(program: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
-    let beside = test.ancestors().skip(1).take(2).map(|folder| folder.join("trimtab")).find(|path| path.is_file());
+    let beside = test.ancestors().skip(1).take(2).map(|folder| folder.join(program)).find(|path| path.is_file());
     beside.unwrap_or_else(|| {
         let folder = test.ancestors().nth(2).unwrap_or(Path::new("."));
-        panic!("no trimtab in {}: build it first with `cargo build --release`", folder.display())
+        panic!("no {program} in {}: build it first with `cargo build --release`", folder.display())
     })
 }

@@ -6,6 +6,7 @@
 //! and it never waits without an end.
 
 pub mod backend;
+pub mod certificates;
 pub mod client;
 pub mod folder;
 pub mod gate;
@@ -16,18 +17,23 @@ pub mod metrics;
 pub mod plugin;
 pub mod process;
 pub mod rebuilt;
+pub mod service;
 pub mod setup;
+pub mod spawned;
 pub mod tally;
 pub mod wait;
 pub mod wire;
 
 pub use backend::{Backend, Exchange, Next};
+pub use certificates::Authority;
 pub use client::Client;
 pub use folder::Folder;
 pub use gate::Gate;
 pub use host::{Host, trimtab};
 pub use load::{under_load, under_load_with};
 pub use message::{Fields, Request, Response};
+pub use service::Service;
 pub use setup::Setup;
+pub use spawned::Spawned;
 pub use tally::Tally;
 pub use wait::eventually;

@@ -30,6 +30,20 @@ impl Host {
             .expect("the process is there")
     }
 
+    /// Processor time that its threads of names beginning with `name` spent so far.
+    #[must_use]
+    pub fn thread_time(&self, name: &str) -> Duration {
+        let tasks = fs::read_dir(self.proc_path("task")).into_iter().flatten().flatten();
+        let of_name = tasks
+            .filter(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|found| found.starts_with(name)));
+        // In nanoseconds, first of three numbers.
+        let spent = of_name.filter_map(|task| {
+            let times = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            times.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(spent.sum())
+    }
+
     /// Resident memory in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {

@@ -26,6 +26,8 @@ mod harness;
 mod hashing;
 #[path = "e2e/headers.rs"]
 mod headers;
+#[path = "e2e/health.rs"]
+mod health;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/house.rs"]

@@ -1,0 +1,82 @@
+//! An authority of its own for a test, and certificates of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+use crate::folder::Folder;
+
+/// An authority that nobody else knows.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: rcgen::Certificate,
+}
+
+/// A certificate and its key.
+pub struct Issued {
+    certificate: rcgen::Certificate,
+    key: KeyPair,
+}
+
+impl Authority {
+    /// A new one.
+    #[must_use]
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Self { issuer: Issuer::new(params, key), certificate }
+    }
+
+    /// Writes its certificate into `ca.pem`.
+    pub fn write(&self, folder: &Folder) -> PathBuf {
+        folder.write("ca.pem", self.certificate.pem())
+    }
+
+    /// A certificate for these names and addresses, for servers and clients.
+    #[must_use]
+    pub fn issue(&self, names: &[&str]) -> Issued {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().expect("a key");
+        Issued { certificate: params.signed_by(&key, &self.issuer).expect("a certificate"), key }
+    }
+
+    /// What a server with this certificate needs; `protocols` is what it takes by ALPN. With `asks`, clients must have a
+    /// certificate of this authority.
+    #[must_use]
+    pub fn server(&self, issued: &Issued, protocols: &[&str], asks: bool) -> Arc<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().expect("versions");
+        let builder = if asks {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.certificate.der().clone()).expect("a root");
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.expect("a verifier"))
+        } else {
+            builder.with_no_client_auth()
+        };
+        let chain: Vec<CertificateDer<'static>> = vec![issued.certificate.der().clone()];
+        let key = PrivateKeyDer::try_from(issued.key.serialize_der()).expect("a key");
+        let mut config = builder.with_single_cert(chain, key).expect("a certificate and its key");
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+}
+
+impl Issued {
+    /// Writes both into `NAME.pem` and `NAME.key`.
+    pub fn write(&self, folder: &Folder, name: &str) {
+        folder.write(&format!("{name}.pem"), self.certificate.pem());
+        folder.write(&format!("{name}.key"), self.key.serialize_pem());
+    }
+}
