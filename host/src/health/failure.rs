@@ -5,6 +5,8 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 /// Why a backend is not well.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -51,6 +53,17 @@ pub enum Failure {
     Request(#[from] http::Error),
 }
 
+impl Failure {
+    /// Whether it says something of us and nothing of the backend: we are out of descriptors, ports or memory.
+    pub fn is_ours(&self) -> bool {
+        const OURS: [Errno; 5] = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM];
+        match self {
+            Self::Connect(error) => Errno::from_io_error(error).is_some_and(|error| OURS.contains(&error)),
+            _ => false,
+        }
+    }
+}
+
 /// Statuses that were expected.
 #[derive(Debug, Clone)]
 pub struct Statuses(pub Vec<RangeInclusive<u16>>);
@@ -83,5 +96,28 @@ fn cause(error: &hyper::Error) -> String {
     match source.and_then(|source| source.downcast_ref::<io::Error>()) {
         Some(error) => plain(error),
         None => source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_about_the_backend() {
+        let said = |errno: Errno| Failure::Connect(errno.into()).to_string();
+        assert_eq!(said(Errno::CONNREFUSED), "connection refused");
+        assert_eq!(said(Errno::HOSTUNREACH), "host unreachable");
+        assert_eq!(said(Errno::MFILE), "Too many open files (os error 24)");
+        let failure = Failure::Status { status: 500, expected: Statuses(vec![200..=299, 404..=404]) };
+        assert_eq!(failure.to_string(), "status 500, expected 200-299, 404");
+        assert_eq!(Failure::NoAnswer(Duration::from_millis(1500)).to_string(), "no response within 1.5s");
+    }
+
+    #[test]
+    fn what_we_lack_is_not_the_backends_fault() {
+        let is_ours = |errno: Errno| Failure::Connect(errno.into()).is_ours();
+        assert!(is_ours(Errno::MFILE) && is_ours(Errno::ADDRNOTAVAIL) && !is_ours(Errno::CONNREFUSED));
+        assert!(!Failure::NoAnswer(Duration::ZERO).is_ours());
     }
 }

@@ -208,9 +208,13 @@ impl Roster {
     pub(super) fn take(&mut self, answer: Answer) -> Vec<Diagnosis> {
         let Answer { key, number, began, answer } = answer;
         let Some(round) = self.rounds.get(&key).filter(|round| round.number == number) else { return Vec::new() };
-        let failure: Option<Arc<str>> = answer.err().map(|failure| failure.to_string().into());
         let mut diagnoses = Vec::new();
-        for id in &round.patients {
+        let is_known = !answer.as_ref().is_err_and(Failure::is_ours);
+        let failure: Option<Arc<str>> = answer.err().map(|failure| failure.to_string().into());
+        if !is_known {
+            tracing::warn!(target = %key.target, "not checked: {}", failure.as_deref().unwrap_or_default());
+        }
+        for id in round.patients.iter().filter(|_| is_known) {
             let Some(patient) = self.patients.get_mut(id) else { continue };
             let transition = patient.health.take(failure.is_none());
             let healthy = patient.health.is_healthy();

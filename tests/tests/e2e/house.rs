@@ -23,7 +23,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("notify", &["server/watch"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["main"]),
-    ("rustix", &["server", "worker", "plugin", "telemetry", "admin", "config/schema/process"]),
+    ("rustix", &["server", "worker", "plugin", "telemetry", "admin", "config/schema/process", "health/failure"]),
 ];
 
 /// Top-level module of the host, and those of its own crate that it may use.
