@@ -9,6 +9,7 @@ mod schedule;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_local};
@@ -24,6 +25,8 @@ use crate::snapshot::{Pool, Snapshot};
 
 /// Checks under way at a time: enough for a thousand backends that do not answer, and a bound on descriptors.
 const MOST_AT_ONCE: usize = 512;
+/// Least time between two lines of the log that say that we cannot check.
+const SAID_AGAIN: Duration = Duration::from_secs(10);
 
 /// The checks that run.
 pub(super) struct Roster {
@@ -36,6 +39,8 @@ pub(super) struct Roster {
     number: u64,
     sockets: Rc<Semaphore>,
     random: fastrand::Rng,
+    /// When the log was told last that we cannot check.
+    said: Option<Instant>,
     report: Rc<dyn Fn(Answer)>,
 }
 
@@ -108,8 +113,8 @@ impl Roster {
     /// Without checks. `report` gets each answer, and must bring it to [`Self::take`].
     pub(super) fn new(report: impl Fn(Answer) + 'static) -> Self {
         let (sockets, random) = (Rc::new(Semaphore::new(MOST_AT_ONCE)), fastrand::Rng::new());
-        let (rounds, patients, pools, number) = Default::default();
-        Self { rounds, patients, pools, number, sockets, random, report: Rc::new(report) }
+        let (rounds, patients, pools, number, said) = Default::default();
+        Self { rounds, patients, pools, number, sockets, random, said, report: Rc::new(report) }
     }
 
     /// Checks the backends that are there now, as `checked` says. Answers those that are not checked any more.
@@ -212,7 +217,12 @@ impl Roster {
         let is_known = !answer.as_ref().is_err_and(Failure::is_ours);
         let failure: Option<Arc<str>> = answer.err().map(|failure| failure.to_string().into());
         if !is_known {
-            tracing::warn!(target = %key.target, "not checked: {}", failure.as_deref().unwrap_or_default());
+            let why = failure.as_deref().unwrap_or_default();
+            let is_quiet = |said: Instant| said.elapsed() >= SAID_AGAIN;
+            if self.said.is_none_or(is_quiet) {
+                self.said = Some(Instant::now());
+                tracing::warn!(address = %key.target, "backends cannot be checked: {why}");
+            }
         }
         for id in round.patients.iter().filter(|_| is_known) {
             let Some(patient) = self.patients.get_mut(id) else { continue };
@@ -237,7 +247,7 @@ impl Roster {
     }
 
     /// Time between two checks of a round: the shortest that one of its patients wants.
-    fn delay(&self, key: &Key) -> Option<std::time::Duration> {
+    fn delay(&self, key: &Key) -> Option<Duration> {
         let wants = |patient: &Patient| {
             let config = &patient.checked.config;
             if patient.health.is_changing() { config.fast_interval } else { config.interval }

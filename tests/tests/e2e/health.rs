@@ -7,6 +7,8 @@ use trimtab_tests::{Host, eventually};
 mod changes;
 #[path = "health/expectations.rs"]
 mod expectations;
+#[path = "health/grpcio.rs"]
+mod grpcio;
 #[path = "health/kinds.rs"]
 mod kinds;
 #[path = "health/many.rs"]
