@@ -10,9 +10,11 @@
 //! unit (`"16KiB"`, `"10MB"`); paths start at the folder of the file. `examples/trimtab.toml` shows
 //! every key.
 
+mod capacity;
 mod health;
 pub mod load;
 mod outlier;
+mod rate;
 mod recovery;
 pub mod report;
 pub mod retry;
@@ -33,8 +35,10 @@ use ipnet::IpNet;
 
 use crate::decide::Key;
 
+pub use capacity::Capacity;
 pub use health::{GrpcProbe, Health, HttpProbe, Probe, Question};
 pub use outlier::OutlierPolicy;
+pub use rate::RateLimit;
 pub use recovery::{Panic, Recovery, Serve};
 pub use retry::Retry;
 pub use tls::{Identity, Tls};
@@ -164,6 +168,10 @@ pub struct Listener {
     pub forwarded: bool,
     /// Limits and timeouts of its connections.
     pub limits: Limits,
+    /// `max_connections` at a time, over all workers, 1 to 1000000000; none (default): no limit. Beyond it: 503.
+    pub max_connections: Option<u32>,
+    /// `rate_limit` of its requests; none (default): no limit.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// Limits and timeouts of a listener's connections. All are on by default; no timeout is below 1 ms.
@@ -216,6 +224,8 @@ pub struct Route {
     pub access: Access,
     /// `max_body_size` in bytes, in place of the listener's.
     pub max_body_size: Option<u64>,
+    /// `rate_limit` of the requests that it matches, beside the listener's; none (default): no limit.
+    pub rate_limit: Option<RateLimit>,
     /// Where matching requests go, unless the router says otherwise.
     pub pool: Arc<str>,
     /// `router`; none (default): all go to `pool`.
@@ -278,6 +288,8 @@ pub struct Pool {
     pub outlier: Option<OutlierPolicy>,
     /// `panic`, `slow_start`, `drain_timeout`
     pub recovery: Recovery,
+    /// `limits`: what it takes at a time.
+    pub limits: Capacity,
 }
 
 /// The use of a plugin: `"p2c"` or `{ plugin = "p2c", key = "path", choices = 3 }`.
@@ -308,6 +320,8 @@ pub struct Backend {
     pub draining: bool,
     /// `labels`, sorted by key.
     pub labels: BTreeMap<String, String>,
+    /// `max_requests` at a time, 1 to 1000000000, in place of the pool's `backend_requests` (default: none).
+    pub max_requests: Option<u32>,
 }
 
 /// `[plugin.NAME]`

@@ -5,16 +5,22 @@
 
 pub mod backend;
 pub mod budget;
+pub mod capacity;
 pub mod connect;
+pub mod connections;
 pub mod health;
 pub mod member;
 pub mod outbox;
 pub mod outlier;
+pub mod queue;
 pub mod report;
+pub mod slot;
 pub mod upstream;
 mod wake;
 
 pub use backend::Backend;
+pub use capacity::Capacity;
 pub use member::{InFlight, Member, Site};
 pub use outbox::Note;
+pub use slot::{Claim, Place, Slot};
 pub use upstream::Upstream;

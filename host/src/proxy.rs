@@ -4,7 +4,9 @@
 //! [`body`] and [`upgrade`] carry the bytes. Everything here runs on one worker's thread, takes no lock and
 //! waits on nothing but sockets and the deadlines of [`deadline`].
 
+mod admission;
 mod attempt;
+pub mod bells;
 pub mod body;
 pub mod deadline;
 pub mod door;
@@ -15,7 +17,7 @@ pub mod forward;
 pub mod headers;
 pub mod http;
 pub mod line;
-mod refusal;
+pub mod refusal;
 pub mod replay;
 mod target;
 pub mod upgrade;
@@ -31,6 +33,7 @@ use crate::pool::Member;
 use crate::snapshot::View;
 use crate::snapshot::decision::Circumstances;
 use crate::telemetry::access::Sink;
+use bells::Bells;
 use deadline::Deadlines;
 
 /// Idle connections to backends are swept once a second.
@@ -48,6 +51,10 @@ pub struct Proxy {
     pub access_log: Option<Sink>,
     /// Open client connections.
     pub connections: Cell<usize>,
+    /// By which workers ask each other for room.
+    pub bells: Bells,
+    /// Connections that are being refused.
+    refusing: Cell<usize>,
     ticks: Cell<u64>,
     /// Idle connections to backends, as of the last sweep.
     idle: Cell<usize>,
@@ -57,13 +64,15 @@ pub struct Proxy {
 
 impl Proxy {
     /// Of one worker, serving `view`.
-    pub fn new(worker: usize, view: View, clock: Clock, access_log: Option<Sink>) -> Rc<Self> {
+    pub fn new(worker: usize, view: View, clock: Clock, access_log: Option<Sink>, bells: Bells) -> Rc<Self> {
         Rc::new(Self {
             worker,
             view: RefCell::new(Rc::new(view)),
             deadlines: Deadlines::new(),
             access_log,
             connections: Cell::new(0),
+            bells,
+            refusing: Cell::new(0),
             ticks: Cell::new(0),
             idle: Cell::new(0),
             clock,

@@ -34,6 +34,11 @@ impl Entry {
         &self.route.access
     }
 
+    /// Its name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.route.name
+    }
+
     /// In place of the listener's limit.
     pub fn max_body_size(&self) -> Option<u64> {
         self.route.max_body_size

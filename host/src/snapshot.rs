@@ -23,14 +23,17 @@ pub mod view;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
+use crossbeam_utils::CachePadded;
 use ipnet::IpNet;
 
 use crate::config::{Access, Limits};
 use crate::decide::PoolLoad;
 use crate::plugin::{AffinityInstance, BalancerInstance, Cost, RouterInstance};
+use crate::rate::Limiter;
 use crate::route;
-use crate::telemetry::counters::{PerWorker, Traffic, Verdicts};
+use crate::telemetry::counters::{Counter, PerWorker, Shed, Traffic, Verdicts};
 
 pub use condition::{Condition, Ejection};
 pub use element::{BreakerState, Element, Place};
@@ -50,6 +53,8 @@ pub struct Snapshot {
     pub routes: Arc<route::Table>,
     /// For each route, in the order of the configuration, its router if it has one.
     pub crossings: Arc<[Option<Arc<Crossing>>]>,
+    /// For each route, in the same order, its rate limit if it has one.
+    pub limiters: Arc<[Option<RouteLimit>]>,
     /// By name; a pool's position is its number.
     pub pools: Vec<Arc<Pool>>,
     /// Seed of the key hash.
@@ -171,7 +176,24 @@ pub struct Listener {
     /// Counts for each pool, and behind them for requests that reached no pool.
     pub traffic: Vec<Arc<PerWorker<Traffic>>>,
     /// Client connections that are open.
-    pub connections: Arc<PerWorker<crate::telemetry::counters::Counter>>,
+    pub connections: Arc<PerWorker<Counter>>,
+    /// The same, over all workers: they are held to `max_connections` together.
+    pub open: Arc<CachePadded<AtomicU32>>,
+    /// Connections that may be open.
+    pub max_connections: Option<u32>,
+    /// Connections that were accepted only to be closed.
+    pub shed: Arc<PerWorker<Shed>>,
+    /// How many requests are let in.
+    pub limiter: Option<Arc<Limiter>>,
+}
+
+/// The rate limit of a route.
+#[derive(Debug, Clone)]
+pub struct RouteLimit {
+    /// The route's name.
+    pub name: Arc<str>,
+    /// The limit.
+    pub limiter: Arc<Limiter>,
 }
 
 impl Access {

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep};
 use self::doors::Doors;
 use crate::decide::Fault;
 use crate::plugin::Activity;
+use crate::proxy::bells::Bells;
 use crate::proxy::{Clock, Proxy};
 use crate::snapshot::{Comparison, Crew, Event, Fresh, Replacement, Seats, Slot, Snapshot, Told, View};
 use crate::telemetry::access::Sink;
@@ -81,6 +82,8 @@ pub struct Launch {
     pub clock: Clock,
     /// Where it logs requests.
     pub access_log: Option<Sink>,
+    /// By which workers ask each other for room.
+    pub bells: Bells,
     /// Tells the deadlines of plugins when it is awake.
     pub activity: Activity,
     /// Where it reports.
@@ -130,12 +133,13 @@ fn run(launch: Launch, commands: UnboundedReceiver<Command>) {
 
 /// Serves until it is told to drain. Answers how many connections were cut off.
 async fn serve(launch: Launch, mut commands: UnboundedReceiver<Command>) -> usize {
-    let Launch { worker, snapshot, crew, sockets, clock, access_log, activity, events } = launch;
+    let Launch { worker, snapshot, crew, sockets, clock, access_log, bells, activity, events } = launch;
     activity.busy();
     let view = View::first(worker, snapshot, crew, &events);
-    let proxy = Proxy::new(worker, view, clock, access_log);
+    let proxy = Proxy::new(worker, view, clock, access_log, bells);
     let mut doors = Doors::default();
     doors.open(&proxy, sockets);
+    spawn_local(Rc::clone(&proxy).follow_bell());
     let ticking = Rc::clone(&proxy);
     spawn_local(async move { ticking.deadlines.run(|| ticking.tick()).await });
     let _ = events.send(Event::Started { worker });

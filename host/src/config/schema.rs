@@ -5,6 +5,7 @@
 //! a configuration only if nothing was. Files are not touched here.
 
 mod address;
+mod capacity;
 mod health;
 mod listener;
 mod names;
@@ -12,6 +13,7 @@ mod outlier;
 mod plugin;
 mod pool;
 mod process;
+mod rate;
 mod recovery;
 mod replacement;
 mod retry;

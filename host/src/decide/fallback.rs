@@ -5,13 +5,24 @@ use super::Readiness;
 /// The next ready backend after `cursor` that was not tried, going round; none when there is none.
 /// `cursor` moves to the answer, so that repeated calls spread over the ready ones.
 pub fn next(cursor: &mut u32, readiness: &[Readiness], tried: &[u32]) -> Option<u32> {
+    next_with(cursor, readiness, tried, Some)
+}
+
+/// The same, with what `take` answers for it; where that is none, it is not the one.
+pub fn next_with<T>(
+    cursor: &mut u32,
+    readiness: &[Readiness],
+    tried: &[u32],
+    mut take: impl FnMut(u32) -> Option<T>,
+) -> Option<T> {
     let len = u32::try_from(readiness.len()).ok().filter(|len| *len > 0)?;
     let start = cursor.wrapping_add(1) % len;
-    let found = (start..len)
+    let mut usable = (start..len)
         .chain(0..start)
-        .find(|index| readiness[*index as usize] == Readiness::Ready && !tried.contains(index))?;
+        .filter(|index| readiness[*index as usize] == Readiness::Ready && !tried.contains(index));
+    let (found, taken) = usable.find_map(|index| Some((index, take(index)?)))?;
     *cursor = found;
-    Some(found)
+    Some(taken)
 }
 
 #[cfg(test)]

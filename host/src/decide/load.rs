@@ -28,9 +28,15 @@ impl BackendLoad {
         self.0.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It ended.
+    /// The same, if fewer than `limit` are in flight. Answers whether it does.
+    pub fn try_begin(&self, limit: u32) -> bool {
+        let more = |in_flight| (in_flight < limit).then(|| in_flight + 1);
+        self.0.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
+    }
+
+    /// It ended. Of one order with [`try_begin`](Self::try_begin), so that who waits for room does not miss it.
     pub fn end(&self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Begun and not ended, over all workers.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 use crossbeam_utils::CachePadded;
 
+use super::connections::Connections;
 use super::health::Checkup;
 use super::report::Streak;
 use crate::config::Address;
@@ -24,6 +25,8 @@ pub struct Backend {
     pub load: Arc<BackendLoad>,
     /// What is known by active checks; none: there are none. No request looks at it.
     pub checkup: ArcSwapOption<Checkup>,
+    /// Connections to it, over all workers.
+    pub connections: Connections,
     /// What happened, counted by each worker apart.
     tallies: Box<[CachePadded<Tally>]>,
     /// Failures in a row, by [`Streak`].
@@ -42,8 +45,8 @@ impl Backend {
     /// A backend nobody has used yet.
     pub fn new(id: Arc<str>, address_text: Arc<str>, address: Address, workers: usize) -> Self {
         let tallies = (0..workers).map(|_| CachePadded::default()).collect();
-        let (load, checkup, streaks, trial) = Default::default();
-        Self { id, address_text, address, load, checkup, tallies, streaks, trial }
+        let (load, connections, checkup, streaks, trial) = Default::default();
+        Self { id, address_text, address, load, connections, checkup, tallies, streaks, trial }
     }
 
     /// Counts the end of an attempt, and tells the numbers that plugins see. Answers a failure's kind, and how many of

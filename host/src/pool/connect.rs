@@ -42,6 +42,13 @@ pub enum ConnectError {
     Timeout(Duration),
 }
 
+/// Whether the process, or the machine, can open nothing more.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    /// `EMFILE` and `ENFILE`, the same on every Unix that Rust runs on.
+    const NONE_LEFT: [i32; 2] = [24, 23];
+    error.raw_os_error().is_some_and(|code| NONE_LEFT.contains(&code))
+}
+
 /// Connects within `timeout`. A name is resolved now; its addresses are tried in the resolver's order.
 ///
 /// # Errors

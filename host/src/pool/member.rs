@@ -5,10 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Capacity;
 use super::backend::Backend;
 use super::budget::Budget;
 use super::outbox::{Ended, Note, Outbox};
 use super::report::{Report, Streak};
+use super::slot::Slot;
 use super::upstream::Upstream;
 use crate::decide::{OutcomeKind, PoolLoad, Readiness};
 
@@ -18,6 +20,10 @@ pub struct Site {
     pub worker: usize,
     /// The pool's numbers, shared by all workers.
     pub load: Arc<PoolLoad>,
+    /// The pool's room, shared by all workers.
+    pub capacity: Arc<Capacity>,
+    /// Whether that is limited, for the pool or any backend.
+    pub is_limited: Cell<bool>,
     /// Attempts that ended here.
     pub outbox: Outbox,
     /// Failures in a row that are reported, by [`Streak`]; none: they are not.
@@ -38,6 +44,8 @@ pub struct Member {
     pub readiness: Cell<Readiness>,
     /// Position in the table that plugins were told, to be checked there: it may be none, or an old one.
     pub position: Cell<u32>,
+    /// Requests that it takes at a time, over all workers; `u32::MAX`: any number.
+    pub limit: Cell<u32>,
     /// Whether it was ejected and is to be tried.
     pub trial: Cell<Trial>,
     site: Rc<Site>,
@@ -71,10 +79,15 @@ struct Waiting {
 impl Member {
     /// Without connections yet.
     pub fn new(backend: Arc<Backend>, site: Rc<Site>, readiness: Readiness) -> Self {
-        let (readiness, position) = (Cell::new(readiness), Cell::new(u32::MAX));
+        let (readiness, position, limit) = (Cell::new(readiness), Cell::new(u32::MAX), Cell::new(u32::MAX));
         let (trial, idle, retired) = Default::default();
         let (has_left, cut_at, is_cut) = Default::default();
-        Self { backend, readiness, position, trial, site, idle, retired, has_left, cut_at, is_cut }
+        Self { backend, readiness, position, limit, trial, site, idle, retired, has_left, cut_at, is_cut }
+    }
+
+    /// What it has in common with the pool's others.
+    pub(super) fn site(&self) -> &Rc<Site> {
+        &self.site
     }
 
     /// Whether a request that was decided to go here may: of a backend on trial, one.
@@ -96,9 +109,21 @@ impl Member {
     /// it and there are fewer than `max` idle ones.
     pub fn give_back(&self, mut upstream: Box<Upstream>, now: Instant, max: usize) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < max && !self.retired.get() && upstream.settle() {
+        let is_wanted = self.site.is_limited.get() && self.backend.connections.is_wanted();
+        if idle.len() < max && !self.retired.get() && !is_wanted && upstream.settle() {
             idle.push(Waiting { upstream, since: now });
         }
+    }
+
+    /// Closes idle connections: all, or where only those are `wanted` that others want to make instead, so many. Answers how
+    /// many.
+    pub fn give_up(&self, wanted: bool) -> usize {
+        let mut idle = self.idle.borrow_mut();
+        let most = if wanted { self.backend.connections.wanted() as usize } else { usize::MAX };
+        // Those that were used last are the likeliest to be used again.
+        let given_up = most.min(idle.len());
+        idle.drain(..given_up);
+        given_up
     }
 
     /// Closes what has been idle for `timeout`, and what the backend has closed. Answers how many are left.
@@ -160,7 +185,7 @@ impl Member {
 
 /// An attempt in flight at a backend; ends when dropped.
 pub struct InFlight {
-    member: Rc<Member>,
+    slot: Slot,
     began: Instant,
     outcome: OutcomeKind,
     /// Status and latency in microseconds of the response's head.
@@ -172,11 +197,9 @@ pub struct InFlight {
 
 impl InFlight {
     /// Begins at `began`. Unless something else is said, the attempt ends as cancelled.
-    pub fn begin(member: Rc<Member>, began: Instant, note: Note) -> Self {
-        member.backend.load.begin();
-        member.site.load.begin(member.site.worker);
-        let trial = member.trial.get() != Trial::None;
-        Self { member, began, outcome: OutcomeKind::Cancelled, head: None, note, trial }
+    pub fn begin(slot: Slot, began: Instant, note: Note) -> Self {
+        let trial = slot.member().trial.get() != Trial::None;
+        Self { slot, began, outcome: OutcomeKind::Cancelled, head: None, note, trial }
     }
 
     /// How it will have ended.
@@ -197,16 +220,16 @@ impl InFlight {
     fn decide_trial(&mut self) {
         if std::mem::take(&mut self.trial) {
             match self.outcome {
-                OutcomeKind::Cancelled => self.member.backend.offer_trial(),
-                OutcomeKind::Success | OutcomeKind::ClientError => self.member.report(Report::Tried { well: true }),
-                _ => self.member.report(Report::Tried { well: false }),
+                OutcomeKind::Cancelled => self.member().backend.offer_trial(),
+                OutcomeKind::Success | OutcomeKind::ClientError => self.member().report(Report::Tried { well: true }),
+                _ => self.member().report(Report::Tried { well: false }),
             }
         }
     }
 
     /// Where it is in flight.
     pub fn member(&self) -> &Rc<Member> {
-        &self.member
+        self.slot.member()
     }
 
     fn microseconds(&self, now: Instant) -> u32 {
@@ -217,20 +240,19 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.decide_trial();
-        let site = &self.member.site;
-        self.member.backend.load.end();
-        site.load.end(site.worker);
-        if let Some((streak, row)) = self.member.backend.ended(site.worker, self.outcome)
+        let member = self.slot.member();
+        let site = &member.site;
+        if let Some((streak, row)) = member.backend.ended(site.worker, self.outcome)
             && let Some(limit) = site.limits.get()[streak as usize]
             // Each time as many again, should nothing have been done about it.
             && row.is_multiple_of(limit)
         {
-            self.member.report(Report::Failing(streak));
+            member.report(Report::Failing(streak));
         }
         if site.outbox.is_wanted() {
             let at = Instant::now();
             let (status, latency_us) = self.head.unwrap_or_else(|| (0, self.microseconds(at)));
-            let (member, note) = (Rc::clone(&self.member), std::mem::take(&mut self.note));
+            let (member, note) = (Rc::clone(member), std::mem::take(&mut self.note));
             site.outbox.push(Ended { member, kind: self.outcome, status, latency_us, at, note });
         }
     }

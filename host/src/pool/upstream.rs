@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 
 use super::connect::Stream;
+use super::connections::Connected;
 use super::wake::Link;
 
 /// Largest response head that a backend may send, in bytes.
@@ -69,6 +70,8 @@ pub struct Upstream {
     link: Link,
     /// It has carried a request before.
     reused: bool,
+    /// It counts among those to its backend.
+    connected: Option<Connected>,
 }
 
 /// A request that got no response.
@@ -94,10 +97,10 @@ impl Upstream {
     ///
     /// # Errors
     /// Never in practice: HTTP/1.1 shakes no hands.
-    pub async fn new(stream: Stream) -> hyper::Result<Self> {
+    pub async fn new(stream: Stream, connected: Option<Connected>) -> hyper::Result<Self> {
         let (sender, connection) =
             Builder::new().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_SIZE).handshake(stream).await?;
-        Ok(Self { sender, connection: Some(connection), ended: false, link: Link::new(), reused: false })
+        Ok(Self { sender, connection: Some(connection), ended: false, link: Link::new(), reused: false, connected })
     }
 
     /// Whether a failure may be that the backend had closed it while it was idle.
@@ -170,10 +173,10 @@ impl Upstream {
         self.ended || self.sender.is_closed()
     }
 
-    /// After `101 Switching Protocols`: the bare socket, and what was already read from it.
-    pub fn into_socket(self) -> Option<(Stream, Bytes)> {
+    /// After `101 Switching Protocols`: the bare socket, what was already read from it, and what it counts by.
+    pub fn into_socket(self) -> Option<(Stream, Bytes, Option<Connected>)> {
         let parts = self.connection?.into_parts();
-        Some((parts.io, parts.read_buf))
+        Some((parts.io, parts.read_buf, self.connected))
     }
 
     fn drive(&mut self, task: &Waker) {

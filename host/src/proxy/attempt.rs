@@ -15,7 +15,7 @@ use super::line::Phase;
 use super::replay::Payload;
 use crate::config::Address;
 use crate::decide::{Facts, OutcomeKind};
-use crate::pool::connect::{ConnectError, connect};
+use crate::pool::connect::{ConnectError, is_out_of_descriptors};
 use crate::pool::upstream::{Outgoing, SendError};
 use crate::pool::{InFlight, Member, Upstream};
 
@@ -112,17 +112,21 @@ impl Forward<'_> {
             true => (outcome, Failed::Elsewhere(error, Cost::Nothing)),
             false => (outcome, Failed::Final(error)),
         };
-        let mut connecting = pin!(connect(&backend.address, timeout));
+        let mut connecting = pin!(self.connect(backend, timeout));
         let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
             Poll::Pending if tried.len() < retry.retries as usize && self.leaves(tried, member) => Poll::Ready(None),
             polled => polled.map(Some),
         });
         match connected.await {
-            Some(Ok(stream)) => match Upstream::new(stream).await {
+            Some(Ok((stream, connected))) => match Upstream::new(stream, Some(connected)).await {
                 Ok(upstream) => Ok(Box::new(upstream)),
                 Err(_) => Err(elsewhere(OutcomeKind::ConnectError, Error::Connect)),
             },
             None => Err((OutcomeKind::Timeout, Failed::Elsewhere(Error::ConnectTimeout, Cost::Nothing))),
+            // Our fault: nothing is held against the backend, and no other would be of use.
+            Some(Err(ConnectError::Io(error))) if is_out_of_descriptors(&error) => {
+                Err((OutcomeKind::Cancelled, Failed::Final(Error::OutOfDescriptors)))
+            }
             Some(Err(error)) => {
                 tracing::debug!(backend = %backend.id, address = %backend.address_text, %error, "no connection");
                 Err(match error {

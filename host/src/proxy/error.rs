@@ -50,6 +50,21 @@ pub enum Error {
     /// No backend is ready, or none is left.
     #[error("no backend is ready")]
     NoBackend,
+    /// Beyond a `rate_limit`, for so many seconds.
+    #[error("too many requests")]
+    RateLimited(u32),
+    /// Beyond `max_connections` of the listener.
+    #[error("too many connections")]
+    TooManyConnections,
+    /// The pool has no room, and as many requests wait as may.
+    #[error("too many requests wait already")]
+    QueueFull,
+    /// The pool had no room within `queue_timeout`.
+    #[error("the request has waited too long")]
+    QueueTimeout,
+    /// There is no descriptor left for another connection: our fault, and no backend's.
+    #[error("the process can open nothing more")]
+    OutOfDescriptors,
     /// No connection to the backend could be made.
     #[error("the backend does not accept connections")]
     Connect,
@@ -80,7 +95,12 @@ impl Error {
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Refused(status) => StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN),
-            Self::NoBackend => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoBackend
+            | Self::TooManyConnections
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::OutOfDescriptors => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect | Self::Reset => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::ResponseTimeout | Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -102,11 +122,25 @@ impl Error {
             Self::HeadTooLarge => "head-too-large",
             Self::Refused(_) => "refused-by-plugin",
             Self::NoBackend => "no-backend",
+            Self::RateLimited(_) => "rate-limited",
+            Self::TooManyConnections => "too-many-connections",
+            Self::QueueFull => "queue-full",
+            Self::QueueTimeout => "queue-timeout",
+            Self::OutOfDescriptors => "out-of-descriptors",
             Self::Connect => "connect-error",
             Self::ConnectTimeout => "connect-timeout",
             Self::Reset => "backend-reset",
             Self::ResponseTimeout => "response-timeout",
             Self::RequestTimeout => "request-timeout",
+        }
+    }
+
+    /// Seconds after which it may be worth another try.
+    fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::RateLimited(seconds) => Some(seconds),
+            Self::TooManyConnections | Self::QueueFull | Self::QueueTimeout | Self::OutOfDescriptors => Some(1),
+            _ => None,
         }
     }
 
@@ -123,6 +157,7 @@ impl Error {
                 | Self::BodyBroken
                 | Self::UriTooLong
                 | Self::HeadTooLarge
+                | Self::TooManyConnections
         )
     }
 
@@ -133,6 +168,9 @@ impl Error {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(REASON, HeaderValue::from_static(self.reason()));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if self.closes() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -142,8 +180,9 @@ impl Error {
     /// The response as bytes, for a connection that hyper has given up.
     pub fn to_bytes(self) -> Vec<u8> {
         let (status, text) = (self.status(), self.text());
+        let retry = self.retry_after().map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
         let mut bytes = format!(
-            "HTTP/1.1 {} {}\r\ncontent-type: text/plain; charset=utf-8\r\n{REASON}: {}\r\nconnection: close\r\n\
+            "HTTP/1.1 {} {}\r\ncontent-type: text/plain; charset=utf-8\r\n{REASON}: {}\r\n{retry}connection: close\r\n\
              content-length: {}\r\ndate: {}\r\n\r\n",
             status.as_u16(),
             status.canonical_reason().unwrap_or("Error"),

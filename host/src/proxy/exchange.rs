@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use http::{HeaderValue, Method, StatusCode, Uri};
 
 use super::Proxy;
-use crate::pool::InFlight;
+use crate::pool::{InFlight, Place};
 use crate::snapshot::View;
 
 /// Begins with a request's head and ends, when dropped, with the last of its response.
@@ -26,6 +26,8 @@ pub struct Exchange {
     attempts: u32,
     /// The attempt whose response the client gets.
     in_flight: Option<InFlight>,
+    /// In a pool that takes so many and no more, over all attempts. Dropped behind the attempt.
+    place: Option<Place>,
     /// Only while there is an access log.
     entry: Option<Box<Entry>>,
 }
@@ -56,6 +58,7 @@ impl Exchange {
             sent: 0,
             attempts: 0,
             in_flight: None,
+            place: None,
             entry: None,
         })
     }
@@ -77,6 +80,16 @@ impl Exchange {
     /// When the request's head was there.
     pub fn began(&self) -> Instant {
         self.began
+    }
+
+    /// Its place in the pool: it is kept until the last of the response has been sent.
+    pub fn set_place(&mut self, place: Option<Place>) {
+        self.place = place;
+    }
+
+    /// Whether it has one.
+    pub fn has_place(&self) -> bool {
+        self.place.is_some()
     }
 
     /// One more backend is tried.

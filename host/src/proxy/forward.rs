@@ -94,19 +94,22 @@ impl Forward<'_> {
         let mut last: Last = Err(Error::NoBackend);
         let mut now = Instant::now();
         loop {
-            let with = self.proxy.circumstances(now, self.hash_seed, &tried);
-            let (back, picked, began) = self.steering.pick(facts, &with);
+            let mut with = self.proxy.circumstances(now, self.hash_seed, &tried);
+            // With an answer in hand, even an unwanted one, nobody waits for a better one.
+            let (back, admitted) = self.admit(facts, &mut with, exchange, last.is_err()).await;
             facts = back;
-            let (member, found, note) = match picked {
-                Picked::Member { member, found, note } => (member, found, note),
-                Picked::Refuse(status) => return (facts, Err(Error::Refused(status))),
-                Picked::Nobody => return self.conclude(facts, last, with),
+            let (slot, found, note, began) = match admitted {
+                Ok((Picked::Member { slot, found, note }, began)) => (slot, found, note, began),
+                Ok((Picked::Refuse(status), _)) => return (facts, Err(Error::Refused(status))),
+                Ok((Picked::Nobody | Picked::Full(_), _)) => return self.conclude(facts, last, with),
+                Err(error) => return (facts, Err(error)),
             };
+            let member = Rc::clone(slot.member());
             if let Ok((answer, _)) = last {
                 answer.discard(self.policy.max_idle);
             }
             exchange.attempted();
-            let in_flight = InFlight::begin(Rc::clone(&member), began, note);
+            let in_flight = InFlight::begin(slot, began, note);
             let cost;
             (last, cost) = match self.attempt(&facts, &mut payload, in_flight, &tried).await {
                 Ok(answer) => {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -27,13 +28,14 @@ use super::exchange::{Entry, Exchange};
 use super::forward::{Answer, Forward, may_be_sent_again};
 use super::headers::{self, Peer};
 use super::line::{Line, Phase};
-use super::refusal::{refuse, unparsable};
+use super::refusal::{refuse, refuse_shortly, unparsable};
 use super::replay::Payload;
 use super::target;
 use super::upgrade::{self, Tunnel};
 use crate::decide::{Facts, OutcomeKind};
 use crate::pool::InFlight;
 use crate::pool::upstream::Outgoing;
+use crate::rate::Limiter;
 use crate::snapshot::routing::Routed;
 use crate::snapshot::{Listener, Pool, View};
 
@@ -69,7 +71,11 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
         refuse(socket, Error::Denied).await;
         return;
     }
-    let _open = Open::begin(&proxy, &settings);
+    let Some(_open) = Open::begin(&proxy, &settings) else {
+        settings.shed.of(proxy.worker).connections.add(1);
+        refuse_shortly(&proxy, socket, Error::TooManyConnections).await;
+        return;
+    };
     let line = Line::new(proxy.deadlines.watch(), &settings.limits);
     let client = Rc::new(Client {
         peer: Peer::new(address, &settings.trusted_proxies),
@@ -118,21 +124,25 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
 /// Counts an open connection.
 struct Open {
     proxy: Rc<Proxy>,
-    connections: Arc<crate::telemetry::counters::PerWorker<crate::telemetry::counters::Counter>>,
+    listener: Arc<Listener>,
 }
 
 impl Open {
-    fn begin(proxy: &Rc<Proxy>, listener: &Listener) -> Self {
+    /// None when as many are open as may.
+    fn begin(proxy: &Rc<Proxy>, listener: &Arc<Listener>) -> Option<Self> {
+        let most = listener.max_connections.unwrap_or(u32::MAX);
+        listener.open.fetch_update(Relaxed, Relaxed, |open| (open < most).then(|| open + 1)).ok()?;
         proxy.connections.set(proxy.connections.get() + 1);
         listener.connections.of(proxy.worker).add(1);
-        Self { proxy: Rc::clone(proxy), connections: Arc::clone(&listener.connections) }
+        Some(Self { proxy: Rc::clone(proxy), listener: Arc::clone(listener) })
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         self.proxy.connections.set(self.proxy.connections.get() - 1);
-        self.connections.of(self.proxy.worker).subtract(1);
+        self.listener.connections.of(self.proxy.worker).subtract(1);
+        self.listener.open.fetch_sub(1, Relaxed);
     }
 }
 
@@ -258,12 +268,19 @@ impl Client {
         (number, listener): (usize, &Listener),
     ) -> (Box<Facts>, Result<Goal, Error>) {
         let limit = listener.limits.max_body_size;
+        if let Err(error) = self.check_rate(listener.limiter.as_deref(), &facts) {
+            return (facts, Err(error));
+        }
         let Some(route) = view.snapshot.routes.find(number, &facts) else {
             return (facts, listener.pool.map(|pool| Goal { pool, limit }).ok_or(Error::NoRoute));
         };
         let client = facts.client.unwrap_or(self.peer.address);
         if !route.access().permits(client.ip()) {
             return (facts, Err(Error::Denied));
+        }
+        let limiter = view.snapshot.limiters.get(route.number).and_then(Option::as_ref);
+        if let Err(error) = self.check_rate(limiter.map(|limit| &*limit.limiter), &facts) {
+            return (facts, Err(error));
         }
         let limit = route.max_body_size().or(limit);
         let seen = view.snapshot.crossings.get(route.number);
@@ -278,6 +295,11 @@ impl Client {
             Routed::Refuse(status) => Err(Error::Refused(status)),
         };
         (facts, pool)
+    }
+
+    /// Whether a request is within a rate limit.
+    fn check_rate(&self, limiter: Option<&Limiter>, facts: &Facts) -> Result<(), Error> {
+        limiter.map_or(Ok(()), |limiter| limiter.check(facts, self.proxy.worker).map_err(Error::RateLimited))
     }
 
     fn payload(&self, facts: &Facts, body: Incoming, limit: Option<u64>, pool: &Pool) -> Result<Payload, Error> {
@@ -321,9 +343,9 @@ impl Client {
                 in_flight.set_outcome(OutcomeKind::Reset);
                 return Err(Error::Reset);
             }
-            let Some((backend, answered)) = upstream.into_socket() else { return Err(Error::Reset) };
+            let Some((backend, answered, connected)) = upstream.into_socket() else { return Err(Error::Reset) };
             let member = Rc::clone(in_flight.member());
-            *self.line.tunnel.borrow_mut() = Some(Tunnel { backend, answered, exchange: None, member });
+            *self.line.tunnel.borrow_mut() = Some(Tunnel { backend, answered, exchange: None, connected, member });
             return Ok((Response::from_parts(parts, Body::Empty(None)), Some(in_flight)));
         }
         let body = if incoming.is_end_stream() {

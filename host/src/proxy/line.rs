@@ -23,6 +23,8 @@ pub enum Phase {
     Backend,
     /// The client, to take what we have of a response.
     Response,
+    /// For room at a backend.
+    Queue,
     /// Nobody in particular: something with a time limit of its own runs.
     Busy,
 }
@@ -93,7 +95,7 @@ impl Line {
             Phase::Head => self.watch.set(self.header_timeout),
             Phase::Body => self.watch.set(self.body_timeout),
             Phase::Response => self.watch.set(self.write_timeout),
-            Phase::Backend | Phase::Busy => self.watch.clear(),
+            Phase::Backend | Phase::Queue | Phase::Busy => self.watch.clear(),
         }
     }
 
@@ -109,6 +111,12 @@ impl Line {
         self.patience.set(timeout);
         self.until.set(left.map(|left| Instant::now() + left));
         self.await_backend_again();
+    }
+
+    /// From now on we wait in a queue, until then.
+    pub(super) fn await_turn(&self, until: Instant) {
+        self.phase.set(Phase::Queue);
+        self.watch.set(until.saturating_duration_since(Instant::now()));
     }
 
     /// The backend has got or given something, and is waited for as before.

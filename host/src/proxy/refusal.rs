@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::Proxy;
 use super::error::Error;
 use super::line::Line;
 
@@ -26,6 +27,24 @@ pub(super) async fn refuse(mut socket: TcpStream, error: Error) {
         std::io::Result::Ok(())
     })
     .await;
+}
+
+/// The same while few are refused at a time; the others are closed without a word. Descriptors and memory are for those
+/// who are served.
+pub(super) async fn refuse_shortly(proxy: &Proxy, socket: TcpStream, error: Error) {
+    const MOST: usize = 64;
+    if proxy.refusing.get() < MOST {
+        proxy.refusing.set(proxy.refusing.get() + 1);
+        refuse(socket, error).await;
+        proxy.refusing.set(proxy.refusing.get() - 1);
+    }
+}
+
+/// Says so to a connection for which there is no descriptor, if it takes that at once, and closes it.
+pub fn turn_away(socket: &TcpStream) {
+    // What the client has sent would make the kernel reset the connection, and the answer be lost.
+    let _ = socket.try_read(&mut [0; 4096]);
+    let _ = socket.try_write(&Error::OutOfDescriptors.to_bytes());
 }
 
 /// What was wrong with a head that hyper could not parse.

@@ -14,6 +14,7 @@ use super::exchange::Exchange;
 use super::line::{Line, Phase};
 use crate::pool::Member;
 use crate::pool::connect::Stream;
+use crate::pool::connections::Connected;
 
 /// The backend's side of an upgraded connection.
 pub struct Tunnel {
@@ -23,6 +24,8 @@ pub struct Tunnel {
     pub answered: Bytes,
     /// Lasts as long as the tunnel.
     pub exchange: Option<Box<Exchange>>,
+    /// The connection counts as long.
+    pub connected: Option<Connected>,
     /// Whose it is.
     pub member: Rc<Member>,
 }

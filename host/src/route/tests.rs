@@ -22,6 +22,7 @@ fn route(host: Option<&str>, path: &str, pool: &str) -> Route {
         headers: Vec::new(),
         access: Access::default(),
         max_body_size: None,
+        rate_limit: None,
         pool: pool.into(),
         router: None,
     }

@@ -3,6 +3,8 @@
 //! With a snapshot to begin from, what the configuration leaves as it is stays what it is: backends and their numbers,
 //! elements and their tables, counters, and the instances of whoever is used as before.
 
+mod listeners;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use super::secret::Secret;
 use crate::config::{self, Config};
 use crate::decide::{PoolLoad, Readiness};
 use crate::plugin::{Definition, Registry, Source};
-use crate::pool::Backend;
+use crate::pool::{Backend, Capacity};
 use crate::route;
 use crate::snapshot::{
     Chain, Condition, Crew, Crossing, Ejection, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told,
@@ -83,11 +85,12 @@ pub(super) async fn assemble(
     let number = |name: &str| pools.iter().position(|(pool, _)| *pool.name == *name);
     let crossing = |route| crossing(route, &mut elements, &pools, means.workers, snapshot);
     let crossings: Vec<_> = config.routes.iter().map(crossing).collect();
+    let limiters = config.routes.iter().map(|route| listeners::route_limit(route, means.workers, snapshot)).collect();
     let listener = |name: &str| config.listeners.iter().position(|listener| *listener.name == *name);
     let names: Vec<_> = pools.iter().map(|(pool, _)| Arc::clone(&pool.name)).collect();
     let build = |listener: &config::Listener| {
         let known = before.and_then(|before| before.listener(listener));
-        Arc::new(build_listener(listener, number, &names, means.workers, known.zip(snapshot)))
+        Arc::new(listeners::build(listener, number, &names, means.workers, known.zip(snapshot)))
     };
     let listeners: Vec<_> = config.listeners.iter().map(build).collect();
     let routes = Arc::new(route::Table::new(&config.routes, listener, number));
@@ -114,7 +117,8 @@ pub(super) async fn assemble(
     }
     let pools = pools.into_iter().map(|(pool, _)| pool).collect();
     let hash_seed = config.server.hash_seed;
-    let snapshot = Arc::new(Snapshot { listeners, routes, crossings: crossings.into(), pools, hash_seed });
+    let crossings = crossings.into();
+    let snapshot = Arc::new(Snapshot { listeners, routes, crossings, limiters, pools, hash_seed });
     Ok(Assembly { snapshot, crews, starts, checked })
 }
 
@@ -290,17 +294,22 @@ fn build_pool(
         retry: pool.retry.clone(),
         outlier: pool.outlier,
         recovery: pool.recovery,
+        limits: pool.limits,
     };
     let Some(known) = known else {
+        let rows = Pool::rows(&members, &policy.recovery);
+        let (version, limits) = (1, &policy.limits);
+        let capacity = Capacity::new(limits.requests, Pool::spots(&members, &rows, limits), version, workers);
         let pool = Pool {
             name: Arc::clone(name),
-            rows: Pool::rows(&members, &policy.recovery),
+            rows,
             members,
             membership: 1,
-            adjustment: 1,
+            adjustment: version,
             told: None,
             chain: Arc::new(chain),
             load: Arc::new(PoolLoad::new(workers)),
+            capacity,
             verdicts: Arc::new(PerWorker::new(workers)),
             policy,
         };
@@ -316,10 +325,12 @@ fn build_pool(
     let rows = if is_seen_alike { Arc::clone(&known.rows) } else { Pool::rows(&members, &policy.recovery) };
     let grown = u64::from(!unchanged);
     let (membership, adjustment) = (known.membership + grown, known.adjustment + 1);
-    let load = Arc::clone(&known.load);
+    let (load, capacity) = (Arc::clone(&known.load), Arc::clone(&known.capacity));
     let verdicts = Arc::clone(&known.verdicts);
     let name = Arc::clone(name);
-    (Arc::new(Pool { name, rows, members, membership, adjustment, told: None, chain, load, verdicts, policy }), true)
+    let told = None;
+    let next = Pool { name, rows, members, membership, adjustment, told, chain, load, capacity, verdicts, policy };
+    (Arc::new(next), true)
 }
 
 fn member(backend: &config::Backend, pool: &config::Pool, workers: usize, before: Option<&Arc<Pool>>) -> PoolMember {
@@ -336,6 +347,7 @@ fn member(backend: &config::Backend, pool: &config::Pool, workers: usize, before
         backend: same.map_or_else(made, |same| Arc::clone(&same.backend)),
         condition: same.map_or(anew, |same| same.condition),
         weight: backend.weight,
+        max_requests: backend.max_requests,
         state: if backend.draining { Readiness::Draining } else { Readiness::Ready },
         backup: backend.backup,
         labels: labels(&backend.labels),
@@ -374,34 +386,4 @@ fn crossing(
     }
     let verdicts = known.map_or_else(|| Arc::new(PerWorker::new(workers)), |known| Arc::clone(&known.verdicts));
     Some(Arc::new(Crossing { name: Arc::clone(&route.name), element, numbers, pools: positions, verdicts }))
-}
-
-fn build_listener(
-    listener: &config::Listener,
-    number: impl Fn(&str) -> Option<usize>,
-    pools: &[Arc<str>],
-    workers: usize,
-    before: Option<(&Arc<Listener>, &Snapshot)>,
-) -> Listener {
-    // For each pool, and then for none.
-    let traffic = pools.iter().map(Some).chain([None]).map(|name| {
-        let known = before.and_then(|(known, snapshot)| {
-            let last = snapshot.pools.len();
-            let position = |name: &Arc<str>| snapshot.pools.iter().position(|pool| pool.name == *name);
-            known.traffic.get(name.map_or(Some(last), position)?)
-        });
-        known.map_or_else(|| Arc::new(PerWorker::new(workers)), Arc::clone)
-    });
-    let traffic = traffic.collect();
-    let connections = before.map(|(known, _)| Arc::clone(&known.connections));
-    Listener {
-        name: Arc::clone(&listener.name),
-        pool: listener.pool.as_deref().and_then(number),
-        access: listener.access.clone(),
-        trusted_proxies: listener.trusted_proxies.clone(),
-        forwarded: listener.forwarded,
-        limits: listener.limits.clone(),
-        traffic,
-        connections: connections.unwrap_or_else(|| Arc::new(PerWorker::new(workers))),
-    }
 }

@@ -145,6 +145,7 @@ impl Pool {
                 }
                 let same = known.map(|known| &members[known]).filter(|member| member.backend.address == *address);
                 let same_condition = same.map(|member| member.condition);
+                let same_limit = same.and_then(|member| member.max_requests);
                 let backend = same.map(|member| Arc::clone(&member.backend)).unwrap_or_else(|| {
                     let (id, text) = (Arc::clone(&change.backend), Arc::clone(address_text));
                     Arc::new(Backend::new(id, text, address.clone(), workers))
@@ -152,7 +153,9 @@ impl Pool {
                 let (weight, backup, labels) = (*weight, *backup, super::pool::labels(labels));
                 // Who is known at this address is known as well or ill as before.
                 let condition = same_condition.unwrap_or_default();
-                let member = PoolMember { backend, weight, state: Readiness::Ready, backup, labels, condition };
+                let max_requests = same_limit;
+                let member =
+                    PoolMember { backend, weight, state: Readiness::Ready, backup, labels, condition, max_requests };
                 match known {
                     Some(known) => members[known] = member,
                     None => members.push(member),

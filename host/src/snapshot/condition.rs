@@ -141,7 +141,7 @@ mod tests {
 
     fn member(state: Readiness, backup: bool, weight: u32, condition: Condition) -> PoolMember {
         let backend = Arc::new(Backend::new("b".into(), "b:80".into(), "b:80".parse().expect("address"), 1));
-        PoolMember { backend, weight, state, backup, labels: Arc::new([]), condition }
+        PoolMember { backend, weight, state, backup, labels: Arc::new([]), condition, max_requests: None }
     }
 
     fn well() -> PoolMember {

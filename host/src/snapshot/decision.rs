@@ -14,15 +14,15 @@ use crate::decide::{
     Affinity, Balancer, Facts, Fault, Head, Key, Keyed, Moment, Observer, Readiness, Verdict, check, check_found,
     fallback, key,
 };
-use crate::pool::{Member, Note};
+use crate::pool::{self, Claim, Member, Note};
 use crate::telemetry::counters::Decisions;
 
 /// What was decided.
 pub enum Picked {
     /// This backend.
     Member {
-        /// The backend.
-        member: Rc<Member>,
+        /// Room at the backend.
+        slot: pool::Slot,
         /// Whether the client was bound to it.
         found: bool,
         /// For whoever learns from the attempt.
@@ -32,6 +32,8 @@ pub enum Picked {
     Refuse(u16),
     /// No backend is ready that was not tried.
     Nobody,
+    /// There are some, and all of them are full; or this one is, which the client is bound to and would wait for.
+    Full(Option<Rc<Member>>),
 }
 
 /// What a decision is made from, beside the facts.
@@ -62,45 +64,61 @@ impl Circumstances<'_> {
 
 /// What one plugin's answer comes to.
 enum Choice {
-    Member(Rc<Member>),
+    Member(pool::Slot),
+    /// The client is bound to it, and would wait.
+    Full(Rc<Member>),
     Refuse(u16),
     Pass,
 }
 
 impl Steering {
-    /// Picks a backend for `facts`, which come back. Answers also when it was done.
-    pub fn pick(&self, mut facts: Box<Facts>, with: &Circumstances<'_>) -> (Box<Facts>, Picked, Instant) {
+    /// Picks a backend for `facts`, which come back, and takes room there. Answers also when it was done.
+    pub fn pick(
+        &self,
+        mut facts: Box<Facts>,
+        with: &Circumstances<'_>,
+        claim: &mut Claim,
+    ) -> (Box<Facts>, Picked, Instant) {
         let state = &mut *self.state.borrow_mut();
         state.known.set_tried(&mut facts, with);
         state.clock = (with.now, with.now_us);
         let mut note = Note { attempt: u32::try_from(with.tried.len()).unwrap_or(u32::MAX), ..Note::default() };
         let mut clock = with.now;
-        let (back, mut choice) = self.find(state, facts, with, &mut note, &mut clock);
+        let (back, mut choice) = self.find(state, facts, with, claim, &mut note, &mut clock);
         facts = back;
         let found = matches!(choice, Choice::Member(_));
         for number in 0..state.balancers.len() {
             if !matches!(choice, Choice::Pass) {
                 break;
             }
-            (facts, choice) = self.ask_balancer(state, number, facts, with, &mut note, &mut clock);
+            (facts, choice) = self.ask_balancer(state, number, facts, with, claim, &mut note, &mut clock);
         }
+        let fell_back = matches!(choice, Choice::Pass).then(|| fall_back(state, with.tried, claim));
         let verdicts = state.pool.verdicts.of(self.worker);
         let picked = match choice {
-            Choice::Member(member) => {
+            Choice::Member(slot) => {
                 if found {
                     verdicts.found.add(1);
                 }
-                Picked::Member { member, found, note }
+                Picked::Member { slot, found, note }
             }
+            Choice::Full(member) => Picked::Full(Some(member)),
             Choice::Refuse(status) => {
                 verdicts.refusals.add(1);
                 Picked::Refuse(status)
             }
-            Choice::Pass => {
-                verdicts.fallbacks.add(1);
-                let member = fall_back(state, with.tried);
-                member.map_or(Picked::Nobody, |member| Picked::Member { member, found: false, note })
-            }
+            Choice::Pass => match fell_back.unwrap_or(FallBack::Nobody) {
+                // It will be decided anew.
+                FallBack::Full => Picked::Full(None),
+                FallBack::Slot(slot) => {
+                    verdicts.fallbacks.add(1);
+                    Picked::Member { slot, found: false, note }
+                }
+                FallBack::Nobody => {
+                    verdicts.fallbacks.add(1);
+                    Picked::Nobody
+                }
+            },
         };
         (facts, picked, clock)
     }
@@ -110,6 +128,7 @@ impl Steering {
         state: &mut State,
         facts: Box<Facts>,
         with: &Circumstances<'_>,
+        claim: &mut Claim,
         note: &mut Note,
         clock: &mut Instant,
     ) -> (Box<Facts>, Choice) {
@@ -132,7 +151,7 @@ impl Steering {
             let deciding = answer.as_ref().map_or(Answered::Nothing, |verdict| (*verdict).into());
             self.compare(post, (deciding, took), compared, clock);
         }
-        let choice = answer.map(|verdict| state.known.choice(verdict, true)).unwrap_or_else(|fault| {
+        let choice = answer.map(|verdict| state.known.choice(verdict, true, claim)).unwrap_or_else(|fault| {
             let slot = Slot::Affinity(Arc::clone(&state.pool.name));
             self.failed(state, slot, fault);
             Choice::Pass
@@ -146,6 +165,7 @@ impl Steering {
         number: usize,
         facts: Box<Facts>,
         with: &Circumstances<'_>,
+        claim: &mut Claim,
         note: &mut Note,
         clock: &mut Instant,
     ) -> (Box<Facts>, Choice) {
@@ -167,7 +187,7 @@ impl Steering {
             let deciding = answer.as_ref().map_or(Answered::Nothing, |verdict| (*verdict).into());
             self.compare(post, (deciding, took), compared, clock);
         }
-        let choice = answer.map(|verdict| state.known.choice(verdict, false)).unwrap_or_else(|fault| {
+        let choice = answer.map(|verdict| state.known.choice(verdict, false, claim)).unwrap_or_else(|fault| {
             let slot = Slot::Balancer(Arc::clone(&state.pool.name), number);
             self.failed(state, slot, fault);
             Choice::Pass
@@ -244,18 +264,24 @@ impl Known {
     }
 
     /// An answer that was checked against what the plugin knows, held against what is true.
-    fn choice(&self, verdict: Verdict, bound: bool) -> Choice {
-        match verdict {
-            Verdict::Pass => Choice::Pass,
-            Verdict::Refuse(status) => Choice::Refuse(status),
-            Verdict::Backend(index) => match self.members.get(index as usize) {
-                Some(member) => match member.readiness.get() {
-                    Readiness::Ready if member.admits() => Choice::Member(Rc::clone(member)),
-                    Readiness::Draining if bound => Choice::Member(Rc::clone(member)),
-                    _ => Choice::Pass,
-                },
-                None => Choice::Pass,
-            },
+    fn choice(&self, verdict: Verdict, bound: bool, claim: &mut Claim) -> Choice {
+        let member = match verdict {
+            Verdict::Pass => return Choice::Pass,
+            Verdict::Refuse(status) => return Choice::Refuse(status),
+            Verdict::Backend(index) => self.members.get(index as usize),
+        };
+        let usable = |member: &&Rc<Member>| match member.readiness.get() {
+            Readiness::Ready => true,
+            Readiness::Draining => bound,
+            Readiness::Down => false,
+        };
+        let Some(member) = member.filter(usable) else { return Choice::Pass };
+        match pool::Slot::take(member, claim) {
+            // A trial is taken only by who can go there.
+            Some(slot) if member.readiness.get() != Readiness::Ready || member.admits() => Choice::Member(slot),
+            Some(_) => Choice::Pass,
+            None if bound && claim.is_loyal => Choice::Full(Rc::clone(member)),
+            None => Choice::Pass,
         }
     }
 }
@@ -268,12 +294,26 @@ fn take_time(decisions: &Decisions, clock: &mut Instant) -> Duration {
     took
 }
 
+/// What the fallback has.
+enum FallBack {
+    Slot(pool::Slot),
+    /// All that are ready are full.
+    Full,
+    Nobody,
+}
+
 /// The fallback; when every ready backend was tried, the backups get their turn.
-fn fall_back(state: &mut State, tried: &[Rc<Member>]) -> Option<Rc<Member>> {
+fn fall_back(state: &mut State, tried: &[Rc<Member>], claim: &mut Claim) -> FallBack {
     // Rare: a retry. The plugins' table may be another one.
     let position = |member| state.members.iter().position(|known| Rc::ptr_eq(known, member));
     let tried: SmallVec<[u32; 4]> = tried.iter().filter_map(|member| u32::try_from(position(member)?).ok()).collect();
-    let mut found = fallback::next(&mut state.cursor, &state.readiness, &tried);
+    let (members, mut full) = (Rc::clone(&state.members), false);
+    let mut take = |index: u32| {
+        let slot = pool::Slot::take(members.get(index as usize)?, claim);
+        full |= slot.is_none();
+        slot
+    };
+    let mut found = fallback::next_with(&mut state.cursor, &state.readiness, &tried, &mut take);
     if found.is_none() && !tried.is_empty() {
         let backups: Vec<_> = state
             .pool
@@ -281,7 +321,11 @@ fn fall_back(state: &mut State, tried: &[Rc<Member>]) -> Option<Rc<Member>> {
             .iter()
             .map(|member| if member.backup { member.state } else { Readiness::Down })
             .collect();
-        found = fallback::next(&mut state.cursor, &backups, &tried);
+        found = fallback::next_with(&mut state.cursor, &backups, &tried, &mut take);
     }
-    state.members.get(found? as usize).map(Rc::clone)
+    match found {
+        Some(slot) => FallBack::Slot(slot),
+        None if full => FallBack::Full,
+        None => FallBack::Nobody,
+    }
 }

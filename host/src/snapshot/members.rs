@@ -34,8 +34,8 @@ pub(super) fn carried<'a>(
 mod tests {
     use super::*;
     use crate::decide::{PoolLoad, Readiness};
-    use crate::pool::Site;
     use crate::pool::outbox::Outbox;
+    use crate::pool::{Capacity, Site};
 
     #[test]
     fn members_stay_with_their_backends() {
@@ -46,6 +46,8 @@ mod tests {
         let site = Rc::new(Site {
             worker: 0,
             load: Arc::new(PoolLoad::new(1)),
+            capacity: Capacity::new(None, Vec::new(), 0, 1),
+            is_limited: Default::default(),
             outbox: Outbox::default(),
             limits: Default::default(),
             budget: Default::default(),

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::condition::{self, Condition};
+use super::condition::{self, Condition, Ejection};
 use super::{Element, Slot};
-use crate::config::{OutlierPolicy, Recovery, Retry};
+use crate::config::{self, OutlierPolicy, Recovery, Retry};
 use crate::decide::{PoolLoad, Readiness, Row};
-use crate::pool::Backend;
+use crate::pool::queue::Same;
+use crate::pool::queue::order::Spot;
+use crate::pool::{Backend, Capacity};
 use crate::telemetry::counters::{PerWorker, Verdicts};
 
 /// A set of interchangeable backends, and how to pick among them.
@@ -30,6 +32,8 @@ pub struct Pool {
     pub chain: Arc<Chain>,
     /// Numbers of the pool.
     pub load: Arc<PoolLoad>,
+    /// Its room, and who waits for it.
+    pub capacity: Arc<Capacity>,
     /// What came of its decisions.
     pub verdicts: Arc<PerWorker<Verdicts>>,
     /// How its backends are used.
@@ -81,6 +85,8 @@ pub struct Policy {
     pub outlier: Option<OutlierPolicy>,
     /// How backends come and go.
     pub recovery: Recovery,
+    /// What it takes at a time.
+    pub limits: config::Capacity,
 }
 
 /// A backend in its pool.
@@ -98,6 +104,8 @@ pub struct PoolMember {
     pub labels: Arc<[(String, String)]>,
     /// What is known of it beside.
     pub condition: Condition,
+    /// Requests that it takes at a time, where it says so itself.
+    pub max_requests: Option<u32>,
 }
 
 impl Pool {
@@ -153,6 +161,27 @@ impl Pool {
             }
         }
         told
+    }
+
+    /// Whether it takes any number of requests, at any of its backends.
+    pub fn is_unlimited(&self) -> bool {
+        let limits = &self.policy.limits;
+        limits.requests.is_none() && self.members.iter().all(|member| limits.at_backend(member.max_requests).is_none())
+    }
+
+    /// Where requests may wait for room: at backends that are not down.
+    pub fn spots(members: &[PoolMember], rows: &[Row], limits: &config::Capacity) -> Vec<Spot<Same>> {
+        let is_tried = |member: &PoolMember| member.condition.ejection == Ejection::Trial;
+        let is_ready = |row: &Row| row.readiness == Readiness::Ready && row.weight > 0;
+        let others = members.iter().zip(rows).any(|(member, row)| is_ready(row) && !is_tried(member));
+        let in_use = members.iter().zip(rows).filter(|(_, row)| row.readiness != Readiness::Down);
+        let spot = |(member, row): (&PoolMember, &Row)| Spot {
+            backend: Same(Arc::clone(&member.backend)),
+            limit: limits.at_backend(member.max_requests),
+            // Who is on trial takes whom a plugin sends, and nobody else waits for it.
+            open: is_ready(row) && !(others && is_tried(member)),
+        };
+        in_use.map(spot).collect()
     }
 
     /// What is counted for plugins changes with the rows.

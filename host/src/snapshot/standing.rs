@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::members::carried;
 use super::steering::State;
-use super::{Ejection, PoolMember, Steering};
+use super::{Ejection, Pool, PoolMember, Steering};
 use crate::config::Retry;
 use crate::decide::{Readiness, Row};
 use crate::pool::member::Trial;
@@ -63,6 +63,7 @@ impl Steering {
     /// Of each member, as it is now.
     pub(super) fn set_readiness(&self, state: &mut State) {
         state.set_readiness();
+        self.set_limits(state);
         let cut = state.pool.policy.recovery.drain_timeout.map(|time| Instant::now() + time);
         for (member, known) in state.members.iter().zip(&state.pool.members) {
             let readiness = known.readiness();
@@ -80,6 +81,18 @@ impl Steering {
                 Streak::Timeouts => outlier.timeouts,
             })
         }));
+    }
+
+    /// How much each member takes; and who waits for that is told when all workers know.
+    fn set_limits(&self, state: &State) {
+        let pool = &state.pool;
+        let limits = pool.policy.limits;
+        self.site.is_limited.set(!pool.is_unlimited());
+        for (member, known) in state.members.iter().zip(&pool.members) {
+            member.limit.set(limits.at_backend(known.max_requests).unwrap_or(u32::MAX));
+        }
+        let spots = || Pool::spots(&pool.members, &pool.rows, &limits);
+        pool.capacity.applied(self.worker, pool.adjustment, limits.requests, spots);
     }
 
     /// A member that was not there yet.

@@ -66,6 +66,8 @@ impl Steering {
         let site = Site {
             worker,
             load: Arc::clone(&pool.load),
+            capacity: Arc::clone(&pool.capacity),
+            is_limited: Cell::default(),
             outbox: Outbox::default(),
             limits: Cell::default(),
             budget: Budget::new(&pool.policy.retry),
@@ -94,6 +96,11 @@ impl Steering {
             steering.fill(state, seats, true);
         }
         Rc::new(steering)
+    }
+
+    /// What the pool's members have in common here.
+    pub fn site(&self) -> &Rc<Site> {
+        &self.site
     }
 
     /// The pool as last applied.

@@ -31,6 +31,7 @@ impl View {
             listeners,
             routes: Arc::clone(&snapshot.routes),
             crossings,
+            limiters: Arc::clone(&snapshot.limiters),
             pools: Vec::new(),
             hash_seed: snapshot.hash_seed,
         };

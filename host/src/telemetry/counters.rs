@@ -167,6 +167,15 @@ pub struct Verdicts {
     pub unaffordable: Counter,
 }
 
+/// Connections that one worker accepted only to close them, by reason.
+#[derive(Debug, Default)]
+pub struct Shed {
+    /// Beyond `max_connections`.
+    pub connections: Counter,
+    /// There was no descriptor for them.
+    pub descriptors: Counter,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

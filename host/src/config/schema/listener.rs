@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::names::Names;
 use super::table::Table;
 use super::value::Value;
-use super::{address, values};
+use super::{address, capacity, rate, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{Limits, Listener, Route};
 
@@ -44,6 +44,8 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
         trusted_proxies: table.or("trusted_proxies", Vec::new(), address::blocks),
         forwarded: table.or("forwarded", false, |value| value.boolean()),
         limits: limits(&mut table),
+        max_connections: table.optional("max_connections", values::whole(capacity::LIMIT)),
+        rate_limit: table.optional("rate_limit", rate::rate_limit),
     };
     table.finish();
     let ((_, address), _) = (address?, name?);

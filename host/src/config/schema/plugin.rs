@@ -145,14 +145,14 @@ impl Plugins<'_> {
 }
 
 /// One source of keys, or a list: the first that has a value wins.
-fn keys(value: Value<'_>) -> Option<Vec<Key>> {
+pub(super) fn keys(value: Value<'_>) -> Option<Vec<Key>> {
     let one = |value: Value<'_>| {
         let text = value.string("a key", "client-address")?;
         text.parse().map_or_else(|error| value.reject(error), Some)
     };
     match value.raw() {
         DeValue::Array(elements) if elements.is_empty() => {
-            value.reject_with("`key` names no key", "remove it to use the keys that the plugin asks for")
+            value.reject_with("`key` names no key", "name one, or remove it")
         }
         DeValue::Array(_) => value.list("a list", "[]")?.map(one).collect::<Vec<_>>().into_iter().collect(),
         _ => Some(vec![one(value)?]),

@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use super::plugin::Plugins;
 use super::table::Table;
 use super::value::Value;
-use super::{address, health, outlier, recovery, retry, values};
+use super::{address, capacity, health, outlier, recovery, retry, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{Address, Backend, Pool};
 
@@ -61,6 +61,7 @@ pub(super) fn pool(
     let health = table.optional("health", |value| health::health(value, folder));
     let outlier = table.or("outlier", None, outlier::outlier);
     let recovery = recovery::recovery(&mut table);
+    let limits = table.optional("limits", capacity::limits).unwrap_or_default();
     table.finish();
     let backends = if written.is_some() { backends? } else { Vec::new() };
     Some(Pool {
@@ -76,6 +77,7 @@ pub(super) fn pool(
         health,
         outlier,
         recovery,
+        limits,
     })
 }
 
@@ -126,6 +128,7 @@ fn backend(value: Value<'_>) -> Option<Written> {
                 backup: false,
                 draining: false,
                 labels: BTreeMap::new(),
+                max_requests: None,
             };
             Some(Written { backend, id: value.span(), address: value.span() })
         }
@@ -147,6 +150,7 @@ fn backend_table(mut table: Table<'_>) -> Option<Written> {
     let backup = table.or("backup", false, |value| value.boolean());
     let draining = table.or("state", false, values::word(&states));
     let labels = table.optional("labels", |value| values::texts(value, |name, _| Some(name.to_owned())));
+    let max_requests = table.optional("max_requests", values::whole(capacity::LIMIT));
     table.finish();
     let labels = labels.unwrap_or_default().into_iter().map(|(name, text)| (name, text.as_ref().to_owned())).collect();
     let (address, text, address_span) = address?;
@@ -154,6 +158,6 @@ fn backend_table(mut table: Table<'_>) -> Option<Written> {
         Some(value) => (id?, value.span()),
         None => (text, address_span.clone()),
     };
-    let backend = Backend { id, address, weight, backup, draining, labels };
+    let backend = Backend { id, address, weight, backup, draining, labels, max_requests };
     Some(Written { backend, id: id_span, address: address_span })
 }

@@ -10,7 +10,7 @@ use super::names::Names;
 use super::plugin::Plugins;
 use super::table::Table;
 use super::value::Value;
-use super::{address, values};
+use super::{address, rate, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{HostPattern, PathPattern, Route};
 
@@ -53,6 +53,7 @@ pub(super) fn route(mut table: Table<'_>, number: usize, known: &Known<'_>, rout
         headers: table.optional("headers", |value| values::texts(value, values::header_name)).unwrap_or_default(),
         access: address::access(&mut table),
         max_body_size: table.optional("max_body_size", values::size(0..=u64::MAX)),
+        rate_limit: table.optional("rate_limit", rate::rate_limit),
         pool: pool.clone().unwrap_or_else(|| "".into()),
         router: None,
     };

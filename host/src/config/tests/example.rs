@@ -1,6 +1,7 @@
 //! The example that shows every key, whole; and the defaults.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -63,6 +64,14 @@ fn the_example_says_what_it_says() {
             trusted_proxies: vec![],
             forwarded: false,
             limits: Limits { max_body_size: Some(10 << 20), ..Limits::default() },
+            max_connections: Some(10_000),
+            rate_limit: Some(RateLimit {
+                requests: NonZeroU32::new(100).expect("not 0"),
+                per: Duration::from_secs(1),
+                burst: NonZeroU32::new(200).expect("not 0"),
+                keys: vec![Key::ClientAddress],
+                max_keys: 32768,
+            }),
         }]
     );
     let first = Route {
@@ -75,6 +84,13 @@ fn the_example_says_what_it_says() {
         headers: vec![("x-canary".into(), "1".into())],
         access: Access::default(),
         max_body_size: Some(65536),
+        rate_limit: Some(RateLimit {
+            requests: NonZeroU32::new(20).expect("not 0"),
+            per: Duration::from_secs(10),
+            burst: NonZeroU32::new(20).expect("not 0"),
+            keys: vec![],
+            max_keys: 32768,
+        }),
         pool: "api".into(),
         router: Some(RouterUse {
             used: plugin("split", json!({ "percent": 5 })),
@@ -89,6 +105,7 @@ fn the_example_says_what_it_says() {
         query: vec![],
         headers: vec![],
         max_body_size: None,
+        rate_limit: None,
         router: None,
         ..first.clone()
     };
@@ -100,6 +117,7 @@ fn the_example_says_what_it_says() {
         backup: false,
         draining: false,
         labels: BTreeMap::from([("zone".into(), "a".into())]),
+        max_requests: Some(10),
     };
     let api = &config.pools["api"];
     assert_eq!(api.backends, [blue]);
@@ -212,6 +230,9 @@ fn defaults_are_as_documented() {
     assert_eq!((pool.request_timeout, pool.retry, pool.outlier), (None, Retry::default(), None));
     let drain_timeout = Some(seconds(300));
     assert_eq!(pool.recovery, Recovery { panic: None, slow_start: None, drain_timeout });
+    let Capacity { requests, backend_requests, backend_connections, queue, queue_timeout, bound_timeout } = pool.limits;
+    assert_eq!((requests, backend_requests, backend_connections), (None, None, None));
+    assert_eq!((queue, queue_timeout, bound_timeout), (100, seconds(5), Duration::from_millis(2500)));
     let backend = &pool.backends[0];
     assert_eq!((&*backend.id, backend.weight, backend.backup, backend.draining), ("10.0.0.1:80", 1, false, false));
 

@@ -20,6 +20,7 @@ use crate::admin::{self, Overview};
 use crate::config::Config;
 use crate::plugin::Registry;
 use crate::proxy::Clock;
+use crate::proxy::bells::Bells;
 use crate::server::StartError;
 use crate::server::assembly::{Assembly, Definitions};
 use crate::server::faults::Faults;
@@ -77,7 +78,7 @@ impl Control {
             spawn_local(server);
         }
         let (events_to, events) = unbounded_channel();
-        let clock = Clock::default();
+        let (clock, bells) = (Clock::default(), Bells::new(count));
         let mut workers = Vec::new();
         for (worker, (sockets, crew)) in sockets.into_iter().zip(crews).enumerate() {
             let launch = Launch {
@@ -86,6 +87,7 @@ impl Control {
                 crew,
                 sockets,
                 clock: clock.clone(),
+                bells: bells.clone(),
                 access_log: access_log.as_ref().map(Writer::sink),
                 activity: registry.activity(),
                 events: events_to.clone(),

@@ -1,0 +1,47 @@
+//! How much a pool and its backends take at a time, and who may wait for his turn.
+
+use std::time::Duration;
+
+/// `[pool.NAME] limits = { requests = 1000, backend_requests = 100, queue = 100, queue_timeout = "5s" }`
+///
+/// A request beyond a limit waits in the pool's queue. Limits hold over all workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// `requests` of the pool at a time, 1 to 1000000000 (default: no limit). A request counts until its response has
+    /// been sent, an upgraded connection until it is closed.
+    pub requests: Option<u32>,
+    /// `backend_requests` at each backend at a time, 1 to 1000000000 (default: no limit). A backend's own `max_requests`
+    /// goes before it.
+    pub backend_requests: Option<u32>,
+    /// `backend_connections` to each backend, in use or kept, 1 to 1000000000 (default: no limit). As a request has its
+    /// connection alone, a backend never has more requests either.
+    pub backend_connections: Option<u32>,
+    /// `queue`: requests that may wait, 0 to 1000000 (default 100). Beyond it: 503.
+    pub queue: u32,
+    /// `queue_timeout`: the longest that a request waits (default 5 s). After it: 503.
+    pub queue_timeout: Duration,
+    /// `bound_timeout`: the longest of it that a bound client waits for its own backend before it may be given another
+    /// (default: half of `queue_timeout`, and never more than it).
+    pub bound_timeout: Duration,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        let queue_timeout = Duration::from_secs(5);
+        Self {
+            requests: None,
+            backend_requests: None,
+            backend_connections: None,
+            queue: 100,
+            queue_timeout,
+            bound_timeout: queue_timeout / 2,
+        }
+    }
+}
+
+impl Capacity {
+    /// Requests that a backend takes at a time; `own` is what the backend itself says.
+    pub fn at_backend(&self, own: Option<u32>) -> Option<u32> {
+        own.or(self.backend_requests).into_iter().chain(self.backend_connections).min()
+    }
+}

@@ -1,0 +1,120 @@
+//! Connections to one backend, over all workers: how many there are, and who waits to make one.
+//!
+//! Kept connections count. As no backend has more requests than it may have connections, whoever finds none left can
+//! be sure that one is idle on some worker: he asks the workers to close it. Asking is done elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use tokio::sync::Notify;
+
+use super::Backend;
+
+/// The connections of one backend.
+#[derive(Debug, Default)]
+pub struct Connections {
+    open: AtomicU32,
+    wanted: AtomicU32,
+    closed: Notify,
+}
+
+/// One open connection: it counts until this is dropped.
+#[derive(Debug)]
+pub struct Connected(Arc<Backend>);
+
+/// Somebody waits to make a connection, until this is dropped.
+struct Wanted<'a>(&'a Connections);
+
+impl Connections {
+    /// How many are open or being made.
+    pub fn open(&self) -> u32 {
+        self.open.load(SeqCst)
+    }
+
+    /// How many wait for one to be closed.
+    pub fn wanted(&self) -> u32 {
+        self.wanted.load(SeqCst)
+    }
+
+    /// Whether anybody does.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted() > 0
+    }
+}
+
+impl Connected {
+    /// One more, whatever the limit.
+    pub fn count(backend: &Arc<Backend>) -> Self {
+        backend.connections.open.fetch_add(1, SeqCst);
+        Self(Arc::clone(backend))
+    }
+
+    /// One more as soon as there are fewer than `limit`. `ask` is called each time when there are not.
+    pub async fn within(backend: &Arc<Backend>, limit: u32, ask: impl Fn()) -> Self {
+        let connections = &backend.connections;
+        let take = || {
+            let more = |open| (open < limit).then(|| open + 1);
+            connections.open.fetch_update(SeqCst, SeqCst, more).is_ok().then(|| Self(Arc::clone(backend)))
+        };
+        if let Some(taken) = take() {
+            return taken;
+        }
+        let _wanted = Wanted::new(connections);
+        loop {
+            let mut closed = std::pin::pin!(connections.closed.notified());
+            // Who closes one from here on is heard.
+            closed.as_mut().enable();
+            if let Some(taken) = take() {
+                return taken;
+            }
+            ask();
+            closed.await;
+        }
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        let connections = &self.0.connections;
+        connections.open.fetch_sub(1, SeqCst);
+        if connections.is_wanted() {
+            connections.closed.notify_one();
+        }
+    }
+}
+
+impl<'a> Wanted<'a> {
+    fn new(connections: &'a Connections) -> Self {
+        connections.wanted.fetch_add(1, SeqCst);
+        Self(connections)
+    }
+}
+
+impl Drop for Wanted<'_> {
+    fn drop(&mut self) {
+        self.0.wanted.fetch_sub(1, SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_is_made_when_one_is_closed() {
+        let (text, address) = ("127.0.0.1:1".into(), "127.0.0.1:1".parse().expect("address"));
+        let backend = Arc::new(Backend::new("a".into(), text, address, 1));
+        let first = Connected::within(&backend, 1, || panic!("there is room")).await;
+        let asked = Cell::new(0);
+        let mut second = std::pin::pin!(Connected::within(&backend, 1, || asked.set(asked.get() + 1)));
+        let pending = futures_util::poll!(second.as_mut());
+        assert!(pending.is_pending() && asked.get() == 1 && backend.connections.is_wanted());
+        drop(first);
+        let second = second.await;
+        assert!(backend.connections.open() == 1 && !backend.connections.is_wanted());
+        drop(second);
+        assert_eq!(backend.connections.open(), 0);
+    }
+}

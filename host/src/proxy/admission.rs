@@ -1,0 +1,179 @@
+//! A request's way to a backend that has room for it, through the pool's queue where there is none.
+//!
+//! A request waits inside the task of its connection: until it is woken, its client leaves, or the deadline of its
+//! connection passes. Whose turn it is is decided by the [queue](crate::pool::queue), and where it goes by the plugins,
+//! which are asked anew then.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use super::error::Error;
+use super::exchange::Exchange;
+use super::forward::Forward;
+use super::line::Phase;
+use crate::decide::Facts;
+use crate::pool::connect::{ConnectError, Stream, connect, is_out_of_descriptors};
+use crate::pool::connections::Connected;
+use crate::pool::queue::order::Wish;
+use crate::pool::queue::{Same, Ticket, Turn, Waited};
+use crate::pool::{Backend, Claim, Member, Place};
+use crate::snapshot::decision::{Circumstances, Picked};
+
+/// A decision that is not [`Picked::Full`], and when it was made.
+type Admitted = Result<(Picked, Instant), Error>;
+
+impl Forward<'_> {
+    /// Picks a backend with room, and waits for it if it `may_wait`. `facts` come back. What `with` says of the time is
+    /// of the decision that counts.
+    pub(super) async fn admit(
+        &self,
+        facts: Box<Facts>,
+        with: &mut Circumstances<'_>,
+        exchange: &mut Exchange,
+        may_wait: bool,
+    ) -> (Box<Facts>, Admitted) {
+        let site = self.steering.site();
+        let mut claim = Claim::default();
+        if site.is_limited.get() {
+            claim.is_loyal = may_wait && !self.policy.limits.bound_timeout.is_zero();
+            let has_room = match self.policy.limits.requests {
+                Some(limit) if !exchange.has_place() => {
+                    let place = Place::take(site, limit);
+                    let has_room = place.is_some();
+                    exchange.set_place(place);
+                    has_room
+                }
+                // Who comes now is not faster than those who wait.
+                _ => site.capacity.waiting() == 0,
+            };
+            if !has_room && may_wait {
+                return Box::pin(self.wait(facts, with, exchange, claim, None)).await;
+            }
+        }
+        let (facts, picked, at) = self.steering.pick(facts, with, &mut claim);
+        match picked {
+            Picked::Full(bound) if may_wait => Box::pin(self.wait(facts, with, exchange, claim, bound)).await,
+            Picked::Full(_) => (facts, Ok((Picked::Nobody, at))),
+            picked => (facts, Ok((picked, at))),
+        }
+    }
+
+    /// Waits for room: at the backend that the client is `bound` to, for a while, then at any.
+    async fn wait(
+        &self,
+        mut facts: Box<Facts>,
+        with: &mut Circumstances<'_>,
+        exchange: &mut Exchange,
+        mut claim: Claim,
+        mut bound: Option<Rc<Member>>,
+    ) -> (Box<Facts>, Admitted) {
+        let (site, limits, began) = (self.steering.site(), &self.policy.limits, Instant::now());
+        let until = self.until.map_or(began + limits.queue_timeout, |until| until.min(began + limits.queue_timeout));
+        let bound_until = until.min(began + limits.bound_timeout);
+        let mut ticket: Option<Ticket> = None;
+        loop {
+            let wish = self.wish(with.tried, bound.as_deref(), exchange);
+            match &mut ticket {
+                Some(ticket) => ticket.again(wish, claim.grant.take()),
+                None => ticket = site.capacity.join(wish, limits.queue).ok(),
+            }
+            if let Some(ticket) = &mut ticket {
+                self.line.await_turn(if bound.is_some() { bound_until } else { until });
+                let turn = loop {
+                    if let Some(turn) = self.turn(ticket).await {
+                        break Some(turn);
+                    }
+                    if bound.take().is_none() {
+                        break None;
+                    }
+                    claim.is_loyal = false;
+                    self.line.await_turn(until);
+                    ticket.unbind();
+                };
+                self.line.enter(Phase::Busy);
+                match turn {
+                    Some(Turn::Granted(mut grant)) => {
+                        if let Some(place) = Place::granted(site, &mut grant) {
+                            exchange.set_place(Some(place));
+                        }
+                        claim.grant = Some(grant);
+                    }
+                    // Nothing is left to wait for, and that is what the decision will say.
+                    Some(Turn::Hopeless) => {}
+                    None => break,
+                }
+            } else if bound.is_none() {
+                site.capacity.count(Waited::Full);
+                return (facts, Err(Error::QueueFull));
+            } else {
+                // Better another backend than none.
+                claim.is_loyal = false;
+            }
+            let picked;
+            *with = self.proxy.circumstances(Instant::now(), self.hash_seed, with.tried);
+            (facts, picked, _) = self.steering.pick(facts, with, &mut claim);
+            match picked {
+                Picked::Full(other) => bound = other,
+                picked => {
+                    if let Some(ticket) = ticket {
+                        ticket.end(if matches!(picked, Picked::Nobody) { Waited::Left } else { Waited::Served });
+                    }
+                    return (facts, Ok((picked, Instant::now())));
+                }
+            }
+        }
+        if let Some(ticket) = ticket {
+            ticket.end(Waited::Timeout);
+        }
+        let is_request_over = self.until.is_some_and(|until| until <= Instant::now());
+        (facts, Err(if is_request_over { Error::RequestTimeout } else { Error::QueueTimeout }))
+    }
+
+    /// The turn of a request that waits; none when it has waited long enough.
+    async fn turn(&self, ticket: &mut Ticket) -> Option<Turn> {
+        poll_fn(|cx| match ticket.poll(cx) {
+            Poll::Ready(turn) => Poll::Ready(Some(turn)),
+            Poll::Pending if self.line.watch().is_over() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// A connection to a backend within `timeout`, once there are fewer than it may have. Where there is no descriptor
+    /// left, idle connections to backends are closed for one.
+    pub(super) async fn connect(
+        &self,
+        backend: &Arc<Backend>,
+        timeout: Duration,
+    ) -> Result<(Stream, Connected), ConnectError> {
+        let began = Instant::now();
+        let connected = match self.policy.limits.backend_connections {
+            None => Connected::count(backend),
+            Some(limit) => {
+                let within = Connected::within(backend, limit, || self.proxy.bells.ring());
+                tokio::time::timeout(timeout, within).await.map_err(|_| ConnectError::Timeout(timeout))?
+            }
+        };
+        match connect(&backend.address, timeout.saturating_sub(began.elapsed())).await {
+            Err(ConnectError::Io(error)) if is_out_of_descriptors(&error) => {
+                self.proxy.give_up_idle(false);
+                self.proxy.bells.ring_for_descriptors();
+            }
+            connecting => return connecting.map(|stream| (stream, connected)),
+        }
+        connect(&backend.address, timeout.saturating_sub(began.elapsed())).await.map(|stream| (stream, connected))
+    }
+
+    fn wish(&self, tried: &[Rc<Member>], bound: Option<&Member>, exchange: &Exchange) -> Wish<Same> {
+        let same = |member: &Member| Same(member.backend.clone());
+        Wish {
+            placed: exchange.has_place(),
+            bound: bound.map(same),
+            tried: tried.iter().map(|member| same(member)).collect(),
+            useless: Default::default(),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The listeners of a snapshot, and the rate limits of listeners and routes: what goes on keeps its counts.
+
+use std::sync::Arc;
+
+use crate::config::{self, RateLimit};
+use crate::rate::Limiter;
+use crate::snapshot::{Listener, RouteLimit, Snapshot};
+use crate::telemetry::counters::PerWorker;
+
+/// A listener, with the counts of the one that it goes on as.
+pub(super) fn build(
+    listener: &config::Listener,
+    number: impl Fn(&str) -> Option<usize>,
+    pools: &[Arc<str>],
+    workers: usize,
+    before: Option<(&Arc<Listener>, &Snapshot)>,
+) -> Listener {
+    // For each pool, and then for none.
+    let traffic = pools.iter().map(Some).chain([None]).map(|name| {
+        let known = before.and_then(|(known, snapshot)| {
+            let last = snapshot.pools.len();
+            let position = |name: &Arc<str>| snapshot.pools.iter().position(|pool| pool.name == *name);
+            known.traffic.get(name.map_or(Some(last), position)?)
+        });
+        known.map_or_else(|| Arc::new(PerWorker::new(workers)), Arc::clone)
+    });
+    let traffic = traffic.collect();
+    let known = before.map(|(known, _)| known);
+    let connections = known.map(|known| Arc::clone(&known.connections));
+    let limiter = |settings| limiter(settings, known.and_then(|known| known.limiter.as_ref()), workers);
+    Listener {
+        name: Arc::clone(&listener.name),
+        pool: listener.pool.as_deref().and_then(number),
+        access: listener.access.clone(),
+        trusted_proxies: listener.trusted_proxies.clone(),
+        forwarded: listener.forwarded,
+        limits: listener.limits.clone(),
+        traffic,
+        connections: connections.unwrap_or_else(|| Arc::new(PerWorker::new(workers))),
+        open: known.map(|known| Arc::clone(&known.open)).unwrap_or_default(),
+        max_connections: listener.max_connections,
+        shed: known.map_or_else(|| Arc::new(PerWorker::new(workers)), |known| Arc::clone(&known.shed)),
+        limiter: listener.rate_limit.as_ref().map(limiter),
+    }
+}
+
+/// The limit of these settings: the one that there is, if it is of the same.
+fn limiter(settings: &RateLimit, known: Option<&Arc<Limiter>>, workers: usize) -> Arc<Limiter> {
+    known.filter(|known| known.is_of(settings)).map_or_else(|| Limiter::new(settings, workers), Arc::clone)
+}
+
+/// The limit of a route.
+pub(super) fn route_limit(route: &config::Route, workers: usize, before: Option<&Snapshot>) -> Option<RouteLimit> {
+    let mut known = before.into_iter().flat_map(|before| before.limiters.iter().flatten());
+    let known = known.find(|known| known.name == route.name).map(|known| &known.limiter);
+    let limiter = limiter(route.rate_limit.as_ref()?, known, workers);
+    Some(RouteLimit { name: Arc::clone(&route.name), limiter })
+}
