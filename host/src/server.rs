@@ -6,6 +6,7 @@
 mod assembly;
 mod breaker;
 pub mod control;
+mod descriptors;
 mod elements;
 mod faults;
 mod health;

@@ -2,6 +2,7 @@
 //!
 //! Nothing it holds is shared but atomics; control talks to it by [`Command`]s, it answers by [`Event`]s.
 
+mod descriptors;
 mod doors;
 
 use std::io;

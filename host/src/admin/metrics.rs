@@ -1,5 +1,7 @@
 //! `/metrics`, in Prometheus' text format.
 
+mod capacity;
+
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::Arc;
@@ -20,6 +22,7 @@ pub(super) fn render(snapshot: &Snapshot, plugins: &BTreeMap<Arc<str>, PluginSta
     page.sample("trimtab_uptime_seconds", &[], uptime.as_secs_f64());
     requests(&mut page, snapshot);
     backends(&mut page, snapshot);
+    capacity::capacity(&mut page, snapshot);
     decisions(&mut page, snapshot);
     shadows(&mut page, plugins);
     page.0

@@ -35,6 +35,8 @@ pub struct PoolReport {
     pub balancer: String,
     /// The plugin that binds clients.
     pub affinity: Option<String>,
+    /// Requests that wait for room.
+    pub waiting: u32,
     /// In the order of the table.
     pub backends: Vec<BackendReport>,
 }
@@ -167,6 +169,7 @@ pub(super) fn pool(pool: &Pool) -> PoolReport {
         name: pool.name.to_string(),
         balancer: pool.chain.written().map(name).collect::<Vec<_>>().join(", "),
         affinity: pool.chain.affinity.as_ref().map(name),
+        waiting: pool.capacity.waiting(),
         backends: backends.collect(),
     }
 }

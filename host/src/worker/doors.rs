@@ -11,24 +11,29 @@ use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::descriptors::Reserve;
 use crate::proxy::door::Door;
 use crate::proxy::{Proxy, http};
 use crate::snapshot::View;
 
-/// The listeners of one worker, by name.
+/// The listeners of one worker, by name, and what they keep for when descriptors run out.
 #[derive(Default)]
-pub(super) struct Doors(HashMap<Arc<str>, Rc<Door>>);
+pub(super) struct Doors {
+    doors: HashMap<Arc<str>, Rc<Door>>,
+    reserve: Rc<Reserve>,
+}
 
 impl Doors {
     /// Accepts on these sockets. Doors of their names are closed before: see [`Doors::follow`].
     pub(super) fn open(&mut self, proxy: &Rc<Proxy>, sockets: Vec<(Arc<str>, StdListener)>) {
+        self.reserve.fill();
         for (name, socket) in sockets {
             let Some(number) = number(&proxy.view.borrow(), &name) else { continue };
             match TcpListener::from_std(socket) {
                 Ok(socket) => {
                     let door = Door::new(number);
-                    spawn_local(accept(Rc::clone(proxy), Rc::clone(&door), socket));
-                    self.0.insert(name, door);
+                    spawn_local(accept(Rc::clone(proxy), Rc::clone(&door), Rc::clone(&self.reserve), socket));
+                    self.doors.insert(name, door);
                 }
                 Err(error) => tracing::error!(worker = proxy.worker, %error, "a listener cannot be served"),
             }
@@ -46,11 +51,12 @@ impl Doors {
     ) {
         let now = Rc::clone(&proxy.view.borrow());
         // All are taken out before one is put in: two may have exchanged their names.
-        let moved: Vec<_> = renamed.into_iter().filter_map(|(old, new)| Some((new, self.0.remove(&old)?))).collect();
+        let moved: Vec<_> =
+            renamed.into_iter().filter_map(|(old, new)| Some((new, self.doors.remove(&old)?))).collect();
         let is_taken =
             |name: &str| moved.iter().any(|(new, _)| **new == *name) || opened.iter().any(|(new, _)| **new == *name);
-        let known = self.0.len();
-        self.0.retain(|name, door| match number(&now, name).filter(|_| !is_taken(name)) {
+        let known = self.doors.len();
+        self.doors.retain(|name, door| match number(&now, name).filter(|_| !is_taken(name)) {
             Some(number) => {
                 door.set_number(number);
                 true
@@ -60,21 +66,21 @@ impl Doors {
                 false
             }
         });
-        if self.0.len() < known {
+        if self.doors.len() < known {
             proxy.deadlines.wake_all();
         }
         for (name, door) in moved {
             if let Some(number) = number(&now, &name) {
                 door.set_number(number);
             }
-            self.0.insert(name, door);
+            self.doors.insert(name, door);
         }
     }
 
     /// Closes all.
     pub(super) fn close(self, proxy: &Rc<Proxy>) {
         let view = Rc::clone(&proxy.view.borrow());
-        self.0.into_values().for_each(|door| door.close(Rc::clone(&view)));
+        self.doors.into_values().for_each(|door| door.close(Rc::clone(&view)));
     }
 }
 
@@ -82,7 +88,7 @@ fn number(view: &View, name: &str) -> Option<usize> {
     view.snapshot.listeners.iter().position(|listener| *listener.name == *name)
 }
 
-async fn accept(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpListener) {
+async fn accept(proxy: Rc<Proxy>, door: Rc<Door>, reserve: Rc<Reserve>, socket: TcpListener) {
     const PAUSE: Duration = Duration::from_millis(50);
     loop {
         // Once it is closed, only what waits in the queue is taken: closing the socket would reset it.
@@ -100,9 +106,13 @@ async fn accept(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpListener) {
                 spawn_local(http::serve(Rc::clone(&proxy), Rc::clone(&door), client, address));
             }
             Err(error) if is_of_the_connection(&error) => {}
+            Err(error) if reserve.shed(&proxy, &door, &socket, &error).await => {
+                // Who is served goes before who is turned away.
+                tokio::task::yield_now().await;
+            }
             Err(error) => {
-                // Out of descriptors or memory: what is in the queue can wait until some are free.
-                tracing::warn!(worker = proxy.worker, %error, "cannot accept");
+                // Out of memory, or another took the descriptor: what is in the queue can wait until some are free.
+                tracing::debug!(worker = proxy.worker, %error, "cannot accept");
                 sleep(PAUSE).await;
             }
         }

@@ -23,6 +23,7 @@ use crate::proxy::Clock;
 use crate::proxy::bells::Bells;
 use crate::server::StartError;
 use crate::server::assembly::{Assembly, Definitions};
+use crate::server::descriptors;
 use crate::server::faults::Faults;
 use crate::server::health::Roster;
 use crate::server::secret::Secret;
@@ -48,6 +49,7 @@ impl Control {
     pub(super) async fn start(start: Start) -> Result<Self, StartError> {
         let Start { config, path, used, registry, secret, definitions, assembly } = start;
         let Assembly { snapshot, crews, starts, checked } = assembly;
+        descriptors::raise();
         let tables = starts.into_iter().map(|(pool, start)| (pool, PoolTable::new(start))).collect();
         let count = config.server.workers;
         let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
