@@ -72,6 +72,12 @@ impl Client {
         self.send(format!("GET {target} HTTP/1.1\r\nhost: test\r\n\r\n")).response()
     }
 
+    /// `GET` on this connection, where there may be no answer, or none that can be asked for.
+    pub fn try_get(&mut self) -> Option<Response> {
+        self.wire.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n").ok()?;
+        self.try_response("GET").ok()
+    }
+
     /// `GET` with further header lines (each with its line end).
     pub fn get_with(&mut self, target: &str, lines: &str) -> Response {
         self.send(format!("GET {target} HTTP/1.1\r\nhost: test\r\n{lines}\r\n")).response()

@@ -21,6 +21,7 @@ pub mod service;
 pub mod setup;
 pub mod spawned;
 pub mod tally;
+pub mod valve;
 pub mod wait;
 pub mod wire;
 

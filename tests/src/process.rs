@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+
 use crate::host::Host;
 
 /// `/proc` counts in ticks of 1/100 s on every Linux that Rust runs on.
@@ -54,6 +56,13 @@ impl Host {
     #[must_use]
     pub fn descriptors(&self) -> usize {
         fs::read_dir(self.proc_path("fd")).into_iter().flatten().count()
+    }
+
+    /// Lets it have so many descriptors and no more. Those that are open stay.
+    pub fn limit_descriptors(&self, limit: u64) {
+        // The hard limit is the one that it has of us.
+        let limits = Rlimit { current: Some(limit), ..getrlimit(Resource::Nofile) };
+        prlimit(Some(self.pid()), Resource::Nofile, limits).expect("the limit of a child can be changed");
     }
 
     /// How many pieces its address space is mapped in.

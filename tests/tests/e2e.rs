@@ -10,12 +10,16 @@ mod bad_input;
 mod balancers;
 #[path = "e2e/balancing.rs"]
 mod balancing;
+#[path = "e2e/capacity.rs"]
+mod capacity;
 #[path = "e2e/chains.rs"]
 mod chains;
 #[path = "e2e/changing_pools.rs"]
 mod changing_pools;
 #[path = "e2e/code_cache.rs"]
 mod code_cache;
+#[path = "e2e/descriptors.rs"]
+mod descriptors;
 #[path = "e2e/examples.rs"]
 mod examples;
 #[path = "e2e/failures.rs"]
@@ -54,6 +58,8 @@ mod plugins;
 mod precedence;
 #[path = "e2e/quiet.rs"]
 mod quiet;
+#[path = "e2e/rate_limits.rs"]
+mod rate_limits;
 #[path = "e2e/recovery.rs"]
 mod recovery;
 #[path = "e2e/reload.rs"]
