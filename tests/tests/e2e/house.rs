@@ -187,6 +187,22 @@ fn first_word(text: &str) -> String {
 }
 
 #[test]
+fn locks_are_where_no_request_comes_or_where_it_waits() {
+    const LOCKS: &[&str] =
+        &["plugin/registry", "plugin/builder", "plugin/ticker", "plugin/code_cache", "server/watch", "pool/queue"];
+    let has_lock = |source: &Source| {
+        let code = source.code();
+        ["Mutex", "RwLock"].iter().any(|lock| code.contains(lock)) && !source.module.contains("/tests")
+    };
+    let offenders: Vec<_> = sources("host/src")
+        .iter()
+        .filter(|source| has_lock(source) && !LOCKS.iter().any(|module| source.is_of(module)))
+        .map(|source| source.path.display().to_string())
+        .collect();
+    none("a lock", &offenders);
+}
+
+#[test]
 fn nothing_is_unwrapped_outside_tests() {
     let mut offenders = Vec::new();
     for folder in ["host/src", "sdk", "plugins", "tests"] {
