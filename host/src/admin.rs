@@ -33,7 +33,7 @@ use crate::snapshot::change::{Change, ChangeError, Changed};
 use crate::snapshot::{Comparison, Slot, Snapshot};
 use guard::Guard;
 
-pub use report::{BackendReport, HealthReport, ListenerReport, PluginReport, PoolReport};
+pub use report::{BackendReport, DiscoveryReport, HealthReport, ListenerReport, PluginReport, PoolReport};
 
 /// Slow clients of the admin API are cut off.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -130,6 +130,21 @@ pub enum Stage {
     },
 }
 
+/// How it is with a pool's source of backends, as control sees it.
+#[derive(Debug, Clone, Default)]
+pub struct SourceStatus {
+    /// Which it is: `dns app.internal:8080`.
+    pub source: String,
+    /// When it answered last.
+    pub answered: Option<Instant>,
+    /// What is wrong with it at present, though a part may have been answered.
+    pub error: Option<String>,
+    /// How often it has answered.
+    pub answers: u64,
+    /// How often it has not.
+    pub failures: u64,
+}
+
 /// Names of listeners, and the addresses that were bound for them.
 type Listeners = Vec<(Arc<str>, SocketAddr)>;
 
@@ -139,6 +154,7 @@ pub struct Overview {
     listeners: Rc<RefCell<Listeners>>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     plugins: Rc<RefCell<BTreeMap<Arc<str>, PluginStatus>>>,
+    sources: Rc<RefCell<BTreeMap<Arc<str>, SourceStatus>>>,
     started: Instant,
     ready: Rc<Cell<bool>>,
 }
@@ -146,8 +162,8 @@ pub struct Overview {
 impl Overview {
     /// `listeners` are the names and the addresses that were bound; `snapshots` is always the newest.
     pub fn new(listeners: Vec<(Arc<str>, SocketAddr)>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        let (listeners, plugins) = (Rc::new(RefCell::new(listeners)), Rc::default());
-        Self { listeners, snapshots, plugins, started: Instant::now(), ready: Rc::default() }
+        let (listeners, plugins, sources) = (Rc::new(RefCell::new(listeners)), Rc::default(), Rc::default());
+        Self { listeners, snapshots, plugins, sources, started: Instant::now(), ready: Rc::default() }
     }
 
     /// Whether `/readyz` says yes.
@@ -171,6 +187,15 @@ impl Overview {
         match status {
             Some(status) => drop(plugins.insert(Arc::clone(plugin), status)),
             None => drop(plugins.remove(plugin)),
+        }
+    }
+
+    /// How it is with a pool's source of backends now; none: it has none any more.
+    pub fn show_source(&self, pool: &Arc<str>, status: Option<SourceStatus>) {
+        let mut sources = self.sources.borrow_mut();
+        match status {
+            Some(status) => drop(sources.insert(Arc::clone(pool), status)),
+            None => drop(sources.remove(pool)),
         }
     }
 

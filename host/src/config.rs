@@ -11,7 +11,10 @@
 //! every key.
 
 mod capacity;
+mod discovery;
+mod feedback;
 mod health;
+pub mod listed;
 pub mod load;
 mod outlier;
 mod rate;
@@ -36,6 +39,8 @@ use ipnet::IpNet;
 use crate::decide::Key;
 
 pub use capacity::Capacity;
+pub use discovery::{Discovery, DnsQuestion, DnsSource, Holds};
+pub use feedback::Feedback;
 pub use health::{GrpcProbe, Health, HttpProbe, Probe, Question};
 pub use outlier::OutlierPolicy;
 pub use rate::RateLimit;
@@ -268,6 +273,10 @@ pub struct Pool {
     pub affinity: Option<PluginUse>,
     /// In file order; may be empty (503). No two have the same id or address.
     pub backends: Vec<Backend>,
+    /// `discover`: where further backends come from at run time; none (default): nowhere.
+    pub discover: Option<Discovery>,
+    /// `feedback`: what backends may say of themselves; none (default): nothing.
+    pub feedback: Option<Feedback>,
     /// `connect_timeout` (default 5 s).
     pub connect_timeout: Duration,
     /// `response_timeout`: from the sent request to the response head, and between two reads of the

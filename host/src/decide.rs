@@ -8,6 +8,7 @@ pub mod facts;
 pub mod fallback;
 pub mod key;
 pub mod load;
+pub mod metrics;
 pub mod outcome;
 pub mod table;
 

@@ -8,6 +8,8 @@ pub mod budget;
 pub mod capacity;
 pub mod connect;
 pub mod connections;
+pub mod discovery;
+pub mod feedback;
 pub mod health;
 pub mod member;
 pub mod outbox;

@@ -10,6 +10,7 @@ mod descriptors;
 mod elements;
 mod faults;
 mod health;
+mod membership;
 mod preparation;
 pub mod secret;
 pub mod sockets;

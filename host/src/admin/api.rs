@@ -16,6 +16,7 @@ use super::report::{self, ListenerReport};
 use super::{Order, State, metrics, plugins};
 use crate::config::Address;
 use crate::decide::Readiness;
+use crate::snapshot::Pool;
 use crate::snapshot::change::{Action, Change, ChangeError, Changed};
 
 /// Largest body of a request, in bytes.
@@ -35,7 +36,9 @@ pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Answer 
         ["metrics"] if get => metrics(state),
         ["listeners"] if get => json(StatusCode::OK, &listeners(state)),
         ["pools"] if get => {
-            let pools: Vec<_> = state.overview.snapshot().pools.iter().map(|pool| report::pool(pool)).collect();
+            let (snapshot, sources) = (state.overview.snapshot(), state.overview.sources.borrow());
+            let report = |pool: &Arc<Pool>| report::pool(pool, sources.get(&pool.name));
+            let pools: Vec<_> = snapshot.pools.iter().map(report).collect();
             json(StatusCode::OK, &pools)
         }
         ["plugins"] if get => {
@@ -80,8 +83,9 @@ fn ready(state: &State) -> Answer {
 }
 
 fn metrics(state: &State) -> Answer {
-    let text =
-        metrics::render(&state.overview.snapshot(), &state.overview.plugins.borrow(), state.overview.started.elapsed());
+    let overview = &state.overview;
+    let (plugins, sources) = (overview.plugins.borrow(), overview.sources.borrow());
+    let text = metrics::render(&overview.snapshot(), &plugins, &sources, overview.started.elapsed());
     let mut response = Response::new(Full::new(Bytes::from(text)));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);

@@ -7,14 +7,19 @@ use std::fmt::{Display, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::PluginStatus;
+use super::{PluginStatus, SourceStatus};
 use crate::decide::{FaultKind, OutcomeKind, Readiness};
 use crate::snapshot::shadow::Compared;
 use crate::snapshot::{BreakerState, Comparison, Ejection, Element, Listener, Slot, Snapshot, Used};
 use crate::telemetry::counters::{DECISION_BOUNDS, Decisions, Histogram, REQUEST_BOUNDS};
 
 /// Everything that is counted.
-pub(super) fn render(snapshot: &Snapshot, plugins: &BTreeMap<Arc<str>, PluginStatus>, uptime: Duration) -> String {
+pub(super) fn render(
+    snapshot: &Snapshot,
+    plugins: &BTreeMap<Arc<str>, PluginStatus>,
+    sources: &BTreeMap<Arc<str>, SourceStatus>,
+    uptime: Duration,
+) -> String {
     let mut page = Page(String::new());
     page.about("trimtab_info", "gauge", "Always 1; the version.");
     page.sample("trimtab_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -22,6 +27,8 @@ pub(super) fn render(snapshot: &Snapshot, plugins: &BTreeMap<Arc<str>, PluginSta
     page.sample("trimtab_uptime_seconds", &[], uptime.as_secs_f64());
     requests(&mut page, snapshot);
     backends(&mut page, snapshot);
+    nonsense(&mut page, snapshot);
+    discovery(&mut page, snapshot, sources);
     capacity::capacity(&mut page, snapshot);
     decisions(&mut page, snapshot);
     shadows(&mut page, plugins);
@@ -246,6 +253,37 @@ fn shadows(page: &mut Page, plugins: &BTreeMap<Arc<str>, PluginStatus>) {
                 page.sample(name, &labels, count);
             }
         }
+    }
+}
+
+/// What backends say of themselves and makes no sense.
+fn nonsense(page: &mut Page, snapshot: &Snapshot) {
+    let name = "trimtab_backend_feedback_ignored_total";
+    page.about(name, "counter", "Responses that say of their backend what makes no sense.");
+    for pool in snapshot.pools.iter().filter(|pool| pool.policy.feedback.is_some()) {
+        for backend in pool.members.iter().map(|member| &member.backend) {
+            page.sample(name, &[("pool", &pool.name), ("backend", &backend.id)], backend.nonsense());
+        }
+    }
+}
+
+/// Where backends come from at run time.
+fn discovery(page: &mut Page, snapshot: &Snapshot, sources: &BTreeMap<Arc<str>, SourceStatus>) {
+    let name = "trimtab_discovery_answers_total";
+    page.about(name, "counter", "Answers of a pool's source of backends.");
+    for (pool, status) in sources {
+        page.sample(name, &[("pool", pool)], status.answers);
+    }
+    let name = "trimtab_discovery_failures_total";
+    page.about(name, "counter", "Times that a pool's source of backends did not answer, or with what cannot be used.");
+    for (pool, status) in sources {
+        page.sample(name, &[("pool", pool)], status.failures);
+    }
+    let name = "trimtab_discovery_backends";
+    page.about(name, "gauge", "Backends that a pool has from its source.");
+    for pool in snapshot.pools.iter().filter(|pool| sources.contains_key(&pool.name)) {
+        let count = pool.members.iter().filter(|member| member.origin.is_discovered()).count();
+        page.sample(name, &[("pool", &pool.name)], count);
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PluginStatus, Stage};
+use super::{PluginStatus, SourceStatus, Stage};
 use crate::decide::{FaultKind, OutcomeKind};
 use crate::plugin::Source;
 use crate::pool::health::Checkup;
@@ -35,10 +35,25 @@ pub struct PoolReport {
     pub balancer: String,
     /// The plugin that binds clients.
     pub affinity: Option<String>,
+    /// Where backends come from at run time; none: nowhere.
+    pub discovery: Option<DiscoveryReport>,
     /// Requests that wait for room.
     pub waiting: u32,
     /// In the order of the table.
     pub backends: Vec<BackendReport>,
+}
+
+/// A pool's source of backends.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DiscoveryReport {
+    /// Which it is: `dns app.internal:8080`.
+    pub source: String,
+    /// Seconds since it answered last; none: not yet.
+    pub answered_s: Option<f64>,
+    /// What is wrong with it at present.
+    pub error: Option<String>,
+    /// Backends that it named and that are in the pool.
+    pub backends: usize,
 }
 
 /// A backend of a pool.
@@ -57,6 +72,8 @@ pub struct BackendReport {
     pub because: Vec<String>,
     /// Only while no other is ready.
     pub backup: bool,
+    /// `configured`, `added` (by the admin API) or `discovered`.
+    pub origin: String,
     /// Requests in flight.
     pub in_flight: u32,
     /// Attempts that ended.
@@ -146,7 +163,7 @@ pub struct ShadowReport {
     pub answered: BTreeMap<String, [u64; 2]>,
 }
 
-pub(super) fn pool(pool: &Pool) -> PoolReport {
+pub(super) fn pool(pool: &Pool, source: Option<&SourceStatus>) -> PoolReport {
     let backends = pool.members.iter().map(|member| {
         let backend = &member.backend;
         let failed = [OutcomeKind::ServerError, OutcomeKind::ConnectError, OutcomeKind::Reset, OutcomeKind::Timeout];
@@ -157,6 +174,7 @@ pub(super) fn pool(pool: &Pool) -> PoolReport {
             state: member.readiness().as_str().to_owned(),
             because: because(&member.condition),
             backup: member.backup,
+            origin: member.origin.as_str().to_owned(),
             in_flight: backend.load.in_flight(),
             requests: backend.attempts(),
             failures: failed.into_iter().map(|kind| backend.outcomes(kind)).sum(),
@@ -169,6 +187,7 @@ pub(super) fn pool(pool: &Pool) -> PoolReport {
         name: pool.name.to_string(),
         balancer: pool.chain.written().map(name).collect::<Vec<_>>().join(", "),
         affinity: pool.chain.affinity.as_ref().map(name),
+        discovery: source.map(|source| discovery(pool, source)),
         waiting: pool.capacity.waiting(),
         backends: backends.collect(),
     }
@@ -183,6 +202,15 @@ fn because(condition: &Condition) -> Vec<String> {
     let words = [condition.unhealthy.then_some("unhealthy"), ejection, condition.leaving.then_some("leaving")];
     let slow = condition.ramp.map(|percent| format!("slow start: {percent} %"));
     words.into_iter().flatten().map(str::to_owned).chain(slow).collect()
+}
+
+fn discovery(pool: &Pool, status: &SourceStatus) -> DiscoveryReport {
+    DiscoveryReport {
+        source: status.source.clone(),
+        answered_s: status.answered.map(|answered| answered.elapsed().as_secs_f64()),
+        error: status.error.clone(),
+        backends: pool.members.iter().filter(|member| member.origin.is_discovered()).count(),
+    }
 }
 
 fn health(checkup: &Checkup) -> HealthReport {

@@ -52,7 +52,7 @@ pub fn parse(text: &str, name: &str, folder: &Path, built_ins: &[&str]) -> Resul
 }
 
 /// The reason of an error, without the number that the system gives it.
-fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }

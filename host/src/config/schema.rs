@@ -6,6 +6,8 @@
 
 mod address;
 mod capacity;
+mod discovery;
+mod feedback;
 mod health;
 mod listener;
 mod names;
@@ -35,8 +37,8 @@ use self::names::Names;
 use self::plugin::Plugins;
 use self::table::Table;
 use self::value::Value;
-use super::Config;
 use super::report::{Finding, Sink};
+use super::{Backend, Config};
 
 /// Reads a document. Relative paths in it start at `folder`; `built_ins` are the plugins that need no
 /// declaration. What comes out is to be thrown away if an error was recorded.
@@ -97,6 +99,14 @@ pub(super) fn read(document: &DeTable<'_>, folder: &Path, built_ins: &[&str], si
 
     let listeners = listeners.into_iter().map(|written| written.listener).collect();
     Config { server, admin, log, listeners, routes, pools, plugins: configured }
+}
+
+/// Reads a list of backends that stands alone, under the key `backends`.
+pub(super) fn listed(document: &DeTable<'_>, sink: &Sink) -> Option<Vec<Backend>> {
+    let mut root = Table::new("this list of backends".to_owned(), 0..0, document, sink);
+    let backends = root.required("backends", "backends = [\"10.0.0.1:80\"]", |value| pool::backends(value, sink));
+    root.finish();
+    backends
 }
 
 /// A table of which the key is a name: `[pool.web]`.

@@ -1,6 +1,8 @@
 //! Configurations in, [`Config`] or rendered findings out.
 
+mod discovery;
 mod example;
+mod feedback;
 mod health;
 mod mutation;
 mod plugins;

@@ -7,12 +7,18 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
+use super::metrics::Metrics;
+
 /// Time constant of the latency average, in milliseconds.
 const DECAY_MS: f64 = 10_000.0;
 
 /// What the workers know together about one backend. Lives as long as the backend, over snapshots.
 #[derive(Debug, Default)]
-pub struct BackendLoad(CachePadded<Numbers>);
+pub struct BackendLoad {
+    numbers: CachePadded<Numbers>,
+    /// What it reports of itself.
+    pub metrics: CachePadded<Metrics>,
+}
 
 #[derive(Debug, Default)]
 struct Numbers {
@@ -25,40 +31,40 @@ struct Numbers {
 impl BackendLoad {
     /// A request (connection, flow) begins.
     pub fn begin(&self) {
-        self.0.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.numbers.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The same, if fewer than `limit` are in flight. Answers whether it does.
     pub fn try_begin(&self, limit: u32) -> bool {
         let more = |in_flight| (in_flight < limit).then(|| in_flight + 1);
-        self.0.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
+        self.numbers.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
     }
 
     /// It ended. Of one order with [`try_begin`](Self::try_begin), so that who waits for room does not miss it.
     pub fn end(&self) {
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.numbers.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Begun and not ended, over all workers.
     pub fn in_flight(&self) -> u32 {
-        self.0.in_flight.load(Ordering::Relaxed)
+        self.numbers.in_flight.load(Ordering::Relaxed)
     }
 
     /// An attempt failed (server-error, connect-error, reset, timeout).
     pub fn failed(&self) {
-        self.0.failures.fetch_add(1, Ordering::Relaxed);
+        self.numbers.failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// An attempt succeeded. Writes only where there is something to forget.
     pub fn succeeded(&self) {
-        if self.0.failures.load(Ordering::Relaxed) != 0 {
-            self.0.failures.store(0, Ordering::Relaxed);
+        if self.numbers.failures.load(Ordering::Relaxed) != 0 {
+            self.numbers.failures.store(0, Ordering::Relaxed);
         }
     }
 
     /// Failures in a row.
     pub fn failures(&self) -> u32 {
-        self.0.failures.load(Ordering::Relaxed)
+        self.numbers.failures.load(Ordering::Relaxed)
     }
 
     /// Takes a latency sample into the average: a higher one replaces it, a lower one pulls it down
@@ -66,7 +72,7 @@ impl BackendLoad {
     /// sample at once may lose one sample, which an average can bear.
     pub fn sample(&self, latency_us: u32, now_us: u64) {
         let now_ms = (now_us / 1000) as u32;
-        let old = self.0.latency.load(Ordering::Relaxed);
+        let old = self.numbers.latency.load(Ordering::Relaxed);
         let (average, at) = unpack(old);
         let sample = latency_us.max(1);
         let new = if old == 0 || sample >= average {
@@ -77,12 +83,12 @@ impl BackendLoad {
             let keep = (-elapsed / DECAY_MS).exp();
             (f64::from(average) * keep + f64::from(sample) * (1.0 - keep)) as u32
         };
-        self.0.latency.store(pack(new.max(1), now_ms), Ordering::Relaxed);
+        self.numbers.latency.store(pack(new.max(1), now_ms), Ordering::Relaxed);
     }
 
     /// The average in microseconds; none until the first sample.
     pub fn latency_us(&self) -> Option<u32> {
-        let packed = self.0.latency.load(Ordering::Relaxed);
+        let packed = self.numbers.latency.load(Ordering::Relaxed);
         (packed != 0).then(|| unpack(packed).0)
     }
 }

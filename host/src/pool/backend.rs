@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 use crossbeam_utils::CachePadded;
 
 use super::connections::Connections;
+use super::feedback::Statements;
 use super::health::Checkup;
 use super::report::Streak;
 use crate::config::Address;
@@ -23,6 +24,8 @@ pub struct Backend {
     pub address: Address,
     /// The numbers that plugins see.
     pub load: Arc<BackendLoad>,
+    /// What it says of itself.
+    pub said: Statements,
     /// What is known by active checks; none: there are none. No request looks at it.
     pub checkup: ArcSwapOption<Checkup>,
     /// Connections to it, over all workers.
@@ -39,14 +42,16 @@ pub struct Backend {
 #[derive(Debug, Default)]
 struct Tally {
     outcomes: [AtomicU64; OutcomeKind::ALL.len()],
+    /// Headers of feedback that made no sense.
+    garbled: AtomicU64,
 }
 
 impl Backend {
     /// A backend nobody has used yet.
     pub fn new(id: Arc<str>, address_text: Arc<str>, address: Address, workers: usize) -> Self {
         let tallies = (0..workers).map(|_| CachePadded::default()).collect();
-        let (load, connections, checkup, streaks, trial) = Default::default();
-        Self { id, address_text, address, load, connections, checkup, tallies, streaks, trial }
+        let (load, said, connections, checkup, streaks, trial) = Default::default();
+        Self { id, address_text, address, load, said, connections, checkup, tallies, streaks, trial }
     }
 
     /// Counts the end of an attempt, and tells the numbers that plugins see. Answers a failure's kind, and how many of
@@ -97,6 +102,19 @@ impl Backend {
     /// Attempts that ended this way, over all workers.
     pub fn outcomes(&self, kind: OutcomeKind) -> u64 {
         self.tallies.iter().map(|tally| tally.outcomes[kind as usize].load(Ordering::Relaxed)).sum()
+    }
+
+    /// Counts what it said of itself and made no sense.
+    pub fn garbled(&self, worker: usize) {
+        if let Some(tally) = self.tallies.get(worker) {
+            // As above.
+            tally.garbled.store(tally.garbled.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often what it said of itself made no sense, over all workers.
+    pub fn nonsense(&self) -> u64 {
+        self.tallies.iter().map(|tally| tally.garbled.load(Ordering::Relaxed)).sum()
     }
 
     /// Attempts that ended, over all workers.

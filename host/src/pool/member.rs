@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::Capacity;
 use super::backend::Backend;
 use super::budget::Budget;
+use super::feedback::Heard;
 use super::outbox::{Ended, Note, Outbox};
 use super::report::{Report, Streak};
 use super::slot::Slot;
@@ -48,6 +49,8 @@ pub struct Member {
     pub limit: Cell<u32>,
     /// Whether it was ejected and is to be tried.
     pub trial: Cell<Trial>,
+    /// What it last said here of its load.
+    pub(super) heard: RefCell<Heard>,
     site: Rc<Site>,
     idle: RefCell<Vec<Waiting>>,
     /// The backend left the pool: connections that come back are closed.
@@ -80,9 +83,9 @@ impl Member {
     /// Without connections yet.
     pub fn new(backend: Arc<Backend>, site: Rc<Site>, readiness: Readiness) -> Self {
         let (readiness, position, limit) = (Cell::new(readiness), Cell::new(u32::MAX), Cell::new(u32::MAX));
-        let (trial, idle, retired) = Default::default();
+        let (trial, heard, idle, retired) = Default::default();
         let (has_left, cut_at, is_cut) = Default::default();
-        Self { backend, readiness, position, limit, trial, site, idle, retired, has_left, cut_at, is_cut }
+        Self { backend, readiness, position, limit, trial, heard, site, idle, retired, has_left, cut_at, is_cut }
     }
 
     /// What it has in common with the pool's others.
@@ -93,6 +96,11 @@ impl Member {
     /// Whether a request that was decided to go here may: of a backend on trial, one.
     pub fn admits(&self) -> bool {
         self.trial.get() != Trial::Alone || self.backend.take_trial()
+    }
+
+    /// The worker that this is on.
+    pub fn worker(&self) -> usize {
+        self.site.worker
     }
 
     /// Says something of this backend to control.

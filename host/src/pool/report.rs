@@ -10,6 +10,17 @@ pub enum Report {
         /// It went well.
         well: bool,
     },
+    /// What it says of itself, and did not say before.
+    Says(Said),
+}
+
+/// What a backend says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// The weight that it wants, 0 to 65535.
+    Weight(u32),
+    /// Whether it wants no new clients.
+    Leaving(bool),
 }
 
 /// Failures of a kind, in a row.

@@ -63,11 +63,15 @@ impl Forward<'_> {
             let leaves = || may_follow && payload.is_whole() && self.leaves(tried, member);
             let is_late = || self.line.phase() == Phase::Backend && self.line.watch().is_over();
             let failed = match connection.send(request, || is_late() || leaves()).await {
-                Ok(response) => {
+                Ok(mut response) => {
                     let now = Instant::now();
                     let kind = kind(response.status(), &facts.headers, response.headers());
                     let latency = in_flight.answered(response.status().as_u16(), kind, now);
-                    member.backend.load.sample(latency, self.proxy.clock.unix_us(now));
+                    let now_us = self.proxy.clock.unix_us(now);
+                    member.backend.load.sample(latency, now_us);
+                    if let Some(feedback) = &self.policy.feedback {
+                        member.hear(response.headers_mut(), feedback, now_us / 1000);
+                    }
                     return Ok(Answer { response, upstream: connection, in_flight, at: now });
                 }
                 Err(None) => {

@@ -13,17 +13,15 @@ use futures_util::future::join_all;
 use super::StartError;
 use super::elements::Elements;
 use super::health::{self, CheckedPools};
+use super::membership::members;
 use super::preparation::{self, Experience, Shapers, Start};
 use super::secret::Secret;
 use crate::config::{self, Config};
-use crate::decide::{PoolLoad, Readiness};
+use crate::decide::PoolLoad;
 use crate::plugin::{Definition, Registry, Source};
-use crate::pool::{Backend, Capacity};
+use crate::pool::Capacity;
 use crate::route;
-use crate::snapshot::{
-    Chain, Condition, Crew, Crossing, Ejection, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told,
-    pool::labels,
-};
+use crate::snapshot::{Chain, Crew, Crossing, Ejection, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told};
 use crate::telemetry::counters::PerWorker;
 
 /// What control and the workers start with, or go on with.
@@ -269,13 +267,8 @@ fn build_pool(
     before: Option<&Before<'_>>,
 ) -> (Arc<Pool>, bool) {
     let known = before.and_then(|before| before.pool(name));
-    let unchanged =
-        before.and_then(|before| before.config.pools.get(name)).is_some_and(|before| before.backends == pool.backends);
-    let mut members: Vec<_> = match known {
-        // What was changed at run time holds until the file says something else.
-        Some(known) if unchanged => known.members.clone(),
-        _ => pool.backends.iter().map(|backend| member(backend, pool, workers, known)).collect(),
-    };
+    let known_config = before.and_then(|before| before.config.pools.get(name));
+    let (mut members, unchanged) = members(pool, workers, known_config.zip(known.map(|known| &**known)));
     for member in &mut members {
         // What nobody looks for any more is not held against it.
         if pool.outlier.is_none() {
@@ -283,6 +276,9 @@ fn build_pool(
         }
         if pool.recovery.slow_start.is_none() {
             member.condition.ramp = None;
+        }
+        if pool.feedback.is_none() {
+            (member.condition.leaving, member.condition.weight) = (false, None);
         }
     }
     let policy = Policy {
@@ -294,6 +290,7 @@ fn build_pool(
         retry: pool.retry.clone(),
         outlier: pool.outlier,
         recovery: pool.recovery,
+        feedback: pool.feedback.clone(),
         limits: pool.limits,
     };
     let Some(known) = known else {
@@ -331,27 +328,6 @@ fn build_pool(
     let told = None;
     let next = Pool { name, rows, members, membership, adjustment, told, chain, load, capacity, verdicts, policy };
     (Arc::new(next), true)
-}
-
-fn member(backend: &config::Backend, pool: &config::Pool, workers: usize, before: Option<&Arc<Pool>>) -> PoolMember {
-    // Where checks are to bring it in, a new one waits for them.
-    let unhealthy = pool.health.as_ref().is_some_and(|health| health.initially_down);
-    let anew = Condition { unhealthy, ..Condition::default() };
-    let mut known = before.into_iter().flat_map(|pool| &pool.members);
-    let same = known.find(|known| known.backend.id == backend.id && known.backend.address == backend.address);
-    let made = || {
-        let text = backend.address.to_string().into();
-        Arc::new(Backend::new(Arc::clone(&backend.id), text, backend.address.clone(), workers))
-    };
-    PoolMember {
-        backend: same.map_or_else(made, |same| Arc::clone(&same.backend)),
-        condition: same.map_or(anew, |same| same.condition),
-        weight: backend.weight,
-        max_requests: backend.max_requests,
-        state: if backend.draining { Readiness::Draining } else { Readiness::Ready },
-        backup: backend.backup,
-        labels: labels(&backend.labels),
-    }
 }
 
 fn crossing(

@@ -4,7 +4,9 @@
 
 mod conditions;
 mod context;
+mod discovery;
 mod drain;
+mod feedback;
 mod files;
 mod health;
 mod outliers;
@@ -31,6 +33,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 
 use self::conditions::Conditions;
+use self::discovery::{Found, Sources};
 use self::outliers::Detection;
 use self::plugins::Plugins;
 use self::repair::{Rebuilt, Repairs};
@@ -152,6 +155,9 @@ struct Control {
     tables: HashMap<Arc<str>, PoolTable>,
     superseded: Superseded,
     conditions: Conditions,
+    sources: Sources,
+    /// Backends that said something of themselves, which will have to be forgotten.
+    said: Vec<Arc<Backend>>,
     detection: Detection,
     /// How pools are checked, and the checks that run.
     checked: CheckedPools,
@@ -178,6 +184,12 @@ enum Done {
     Sweep,
     /// What has become known of backends is to be published.
     Publish,
+    /// A source of backends has answered, or not.
+    Found(Box<Found>),
+    /// Whether what a backend said of itself still counts is to be looked at.
+    Unsaid(Arc<str>, Arc<Backend>),
+    /// Sources had long enough to answer for the first time.
+    Ready,
     /// Backends that start slowly are to get more.
     Climb,
     /// A backend was checked.
@@ -292,6 +304,9 @@ impl Control {
             Done::Sweep => self.superseded.sweep(&self.registry),
             Done::Publish => self.publish_conditions(),
             Done::Climb => self.climb_on(),
+            Done::Unsaid(pool, backend) => self.look_whether_unsaid(&pool, &backend),
+            Done::Found(found) => self.on_found(*found),
+            Done::Ready => self.overview.set_ready(true),
             Done::Checked(answer) => self.on_checked(*answer),
             Done::Readmit(pool, backend) => self.readmit(&pool, &backend),
             Done::Compare(pool) => self.compare_outcomes(&pool),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Condition, Pool, PoolMember, Snapshot};
+use super::{Condition, Origin, Pool, PoolMember, Snapshot};
 use crate::config::Address;
 use crate::decide::Readiness;
 use crate::pool::Backend;
@@ -132,6 +132,10 @@ impl Pool {
                 let member = &mut members[known.ok_or_else(missing)?];
                 member.weight = weight.unwrap_or(member.weight);
                 member.state = state.unwrap_or(member.state);
+                if let Origin::Discovered { weight: has_weight, state: has_state } = &mut member.origin {
+                    *has_weight |= weight.is_some();
+                    *has_state |= state.is_some();
+                }
                 (Changed::Changed, false)
             }
             Action::Remove => {
@@ -153,9 +157,13 @@ impl Pool {
                 let (weight, backup, labels) = (*weight, *backup, super::pool::labels(labels));
                 // Who is known at this address is known as well or ill as before.
                 let condition = same_condition.unwrap_or_default();
-                let max_requests = same_limit;
-                let member =
-                    PoolMember { backend, weight, state: Readiness::Ready, backup, labels, condition, max_requests };
+                // What the file names stays its own; what a source named is the API's from now on.
+                let origin = match known.map(|known| members[known].origin) {
+                    Some(Origin::Configured) => Origin::Configured,
+                    _ => Origin::Added,
+                };
+                let (state, max_requests) = (Readiness::Ready, same_limit);
+                let member = PoolMember { backend, weight, state, backup, labels, origin, condition, max_requests };
                 match known {
                     Some(known) => members[known] = member,
                     None => members.push(member),

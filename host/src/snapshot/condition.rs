@@ -138,10 +138,12 @@ mod tests {
 
     use super::*;
     use crate::pool::Backend;
+    use crate::snapshot::Origin;
 
     fn member(state: Readiness, backup: bool, weight: u32, condition: Condition) -> PoolMember {
         let backend = Arc::new(Backend::new("b".into(), "b:80".into(), "b:80".parse().expect("address"), 1));
-        PoolMember { backend, weight, state, backup, labels: Arc::new([]), condition, max_requests: None }
+        let (origin, max_requests) = (Origin::Configured, None);
+        PoolMember { backend, weight, state, backup, labels: Arc::new([]), origin, condition, max_requests }
     }
 
     fn well() -> PoolMember {

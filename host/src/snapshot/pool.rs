@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::condition::{self, Condition, Ejection};
 use super::{Element, Slot};
-use crate::config::{self, OutlierPolicy, Recovery, Retry};
+use crate::config::{self, Feedback, OutlierPolicy, Recovery, Retry};
 use crate::decide::{PoolLoad, Readiness, Row};
 use crate::pool::queue::Same;
 use crate::pool::queue::order::Spot;
@@ -85,6 +85,8 @@ pub struct Policy {
     pub outlier: Option<OutlierPolicy>,
     /// How backends come and go.
     pub recovery: Recovery,
+    /// What backends may say of themselves.
+    pub feedback: Option<Feedback>,
     /// What it takes at a time.
     pub limits: config::Capacity,
 }
@@ -102,10 +104,44 @@ pub struct PoolMember {
     pub backup: bool,
     /// For plugins, sorted by key.
     pub labels: Arc<[(String, String)]>,
+    /// Where it comes from.
+    pub origin: Origin,
     /// What is known of it beside.
     pub condition: Condition,
     /// Requests that it takes at a time, where it says so itself.
     pub max_requests: Option<u32>,
+}
+
+/// Where a backend of a pool comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The configuration names it.
+    Configured,
+    /// It was put there by the admin API.
+    Added,
+    /// The pool's source named it last. What was set by the admin API since then is not taken from the source.
+    Discovered {
+        /// The weight was set.
+        weight: bool,
+        /// The state was set.
+        state: bool,
+    },
+}
+
+impl Origin {
+    /// The word of the admin API and of metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Configured => "configured",
+            Self::Added => "added",
+            Self::Discovered { .. } => "discovered",
+        }
+    }
+
+    /// Whether it is the pool's source that named it.
+    pub fn is_discovered(self) -> bool {
+        matches!(self, Self::Discovered { .. })
+    }
 }
 
 impl Pool {

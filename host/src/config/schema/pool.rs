@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use super::plugin::Plugins;
 use super::table::Table;
 use super::value::Value;
-use super::{address, capacity, health, outlier, recovery, retry, values};
+use super::{address, capacity, discovery, feedback, health, outlier, recovery, retry, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{Address, Backend, Pool};
 
@@ -46,8 +46,11 @@ pub(super) fn pool(
         None => Some(None),
     };
     let written = table.take("backends");
-    let backends = written.and_then(|value| backends(value, &table));
-    if written.is_none() || backends.as_ref().is_some_and(Vec::is_empty) {
+    let backends = written.and_then(|value| backends(value, table.sink()));
+    let source = table.take("discover");
+    let discover = source.and_then(|value| discovery::discover(value, folder));
+    let feedback = table.or("feedback", None, feedback::feedback);
+    if source.is_none() && (written.is_none() || backends.as_ref().is_some_and(Vec::is_empty)) {
         let finding = Finding::warning(header, "this pool has no backends: requests to it get 503");
         table.sink().push(finding.absence().help("add `backends = [\"10.0.0.1:80\"]`"));
     }
@@ -68,6 +71,8 @@ pub(super) fn pool(
         balancer: balancer?,
         affinity: affinity?,
         backends,
+        discover,
+        feedback,
         connect_timeout,
         response_timeout,
         idle_timeout,
@@ -88,11 +93,12 @@ struct Written {
     address: Range<usize>,
 }
 
-fn backends(value: Value<'_>, pool: &Table<'_>) -> Option<Vec<Backend>> {
+/// A list of backends, no two of the same id or address.
+pub(super) fn backends(value: Value<'_>, sink: &Sink) -> Option<Vec<Backend>> {
     let read: Vec<Option<Written>> = value.list("a list of backends", "[\"10.0.0.1:80\"]")?.map(backend).collect();
     let complete = read.iter().all(Option::is_some);
     let written: Vec<Written> = read.into_iter().flatten().collect();
-    report_duplicates(&written, pool.sink());
+    report_duplicates(&written, sink);
     complete.then(|| written.into_iter().map(|written| written.backend).collect())
 }
 

@@ -23,8 +23,10 @@ pub(super) fn offer(load: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Result<
     load.func_wrap("failures", |guest: Guest<'_>, (backend,): (u32,)| {
         Ok((of(&guest, backend).map_or(0, BackendLoad::failures),))
     })?;
-    // No backend can report a number of its own yet.
-    load.func_wrap("metric", |_: Guest<'_>, _: (u32, WasmStr)| Ok((None::<f64>,)))?;
+    load.func_wrap("metric", |guest: Guest<'_>, (backend, name): (u32, WasmStr)| {
+        let Some(load) = of(&guest, backend) else { return Ok((None::<f64>,)) };
+        Ok((load.metrics.get(&name.to_str(&guest)?),))
+    })?;
     load.func_wrap("turn", |guest: Guest<'_>, ()| Ok((guest.data().pool.turn(),)))
 }
 

@@ -1,4 +1,4 @@
-//! Files that are watched: the configuration, and components of plugins.
+//! Files that are watched: the configuration, components of plugins, and lists of backends.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ impl Control {
                 files.push(Watched { path: path.clone(), used: Some(record.configured) });
             }
         }
+        files.extend(self.lists());
         if self.watcher.is_none() && !files.is_empty() {
             match Watcher::start() {
                 Ok(watcher) => self.watcher = Some(watcher),
@@ -31,12 +32,14 @@ impl Control {
         }
     }
 
-    /// The configuration is read again, and components of plugins that are watched become their next generation.
+    /// The configuration is read again, components of plugins that are watched become their next generation, and lists
+    /// of backends are read again.
     pub(super) fn on_files(&mut self, changed: Vec<PathBuf>) {
         for path in changed {
             if self.path.as_ref() == Some(&path) && self.config.server.watch {
                 self.reload(None);
             }
+            self.read_lists(&path);
             let is_watched = |record: &Record| {
                 record.policy.watch && matches!(&record.policy.source, Source::File(file) if *file == path)
             };

@@ -53,6 +53,7 @@ impl Control {
                 self.eject(pool, backend, &why);
             }
             Report::Tried { well } => self.on_trial(pool, backend, well),
+            Report::Says(said) => self.on_said(pool, backend, said),
         }
     }
 

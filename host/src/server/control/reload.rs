@@ -187,7 +187,7 @@ impl Control {
         let (assembly, opened) = match outcome {
             Ok(built) => built,
             Err(errors) => {
-                self.holding = false;
+                self.go_on();
                 let why = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
                 self.refuse_reload(reload.reply, why);
                 return self.end();
@@ -251,6 +251,8 @@ impl Control {
         self.take_definitions(definitions);
         self.forget_repairs();
         self.detect_outliers();
+        self.discover();
+        self.forget_feedback();
         self.watch();
         let mut summary = String::from("reloaded\n");
         for what in lasting {
@@ -273,7 +275,7 @@ impl Control {
         if let Some(reply) = reply {
             let _ = reply.send(Ok(summary));
         }
-        self.holding = false;
+        self.go_on();
         self.reloading = false;
         self.go_on_reloading();
         self.end();

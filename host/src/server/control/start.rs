@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 
 use super::conditions::Conditions;
+use super::discovery::Sources;
 use super::outliers::Detection;
 use super::plugins::{Plugins, Policy, Record};
 use super::repair::Repairs;
@@ -127,6 +128,8 @@ impl Control {
             tables,
             superseded: Superseded::default(),
             conditions: Conditions::default(),
+            sources: Sources::default(),
+            said: Vec::new(),
             detection: Detection::default(),
             checked,
             roster: Roster::new(move |answer| drop(answers.send(Done::Checked(Box::new(answer))))),
@@ -138,8 +141,9 @@ impl Control {
         names.iter().for_each(|plugin| control.show(plugin));
         control.watch();
         control.detect_outliers();
+        control.discover();
         control.follow_health();
-        overview.set_ready(true);
+        control.be_ready();
         for (name, address) in addresses {
             tracing::info!(listener = %name, %address, workers = count, "listening");
         }
