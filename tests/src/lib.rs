@@ -8,6 +8,7 @@
 pub mod backend;
 pub mod certificates;
 pub mod client;
+pub mod dns;
 pub mod folder;
 pub mod gate;
 pub mod host;
@@ -28,6 +29,7 @@ pub mod wire;
 pub use backend::{Backend, Exchange, Next};
 pub use certificates::Authority;
 pub use client::Client;
+pub use dns::NameServer;
 pub use folder::Folder;
 pub use gate::Gate;
 pub use host::{Host, trimtab};

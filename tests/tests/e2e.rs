@@ -20,10 +20,14 @@ mod changing_pools;
 mod code_cache;
 #[path = "e2e/descriptors.rs"]
 mod descriptors;
+#[path = "e2e/discovery.rs"]
+mod discovery;
 #[path = "e2e/examples.rs"]
 mod examples;
 #[path = "e2e/failures.rs"]
 mod failures;
+#[path = "e2e/feedback.rs"]
+mod feedback;
 #[path = "e2e/harness.rs"]
 mod harness;
 #[path = "e2e/hashing.rs"]
