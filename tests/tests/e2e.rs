@@ -24,6 +24,8 @@ mod descriptors;
 mod discovery;
 #[path = "e2e/examples.rs"]
 mod examples;
+#[path = "e2e/failover.rs"]
+mod failover;
 #[path = "e2e/failures.rs"]
 mod failures;
 #[path = "e2e/feedback.rs"]
