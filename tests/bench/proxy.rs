@@ -18,6 +18,8 @@ use crate::backends::{free_ports, tied, wait_for};
 pub(crate) enum Kind {
     /// This project.
     Trimtab,
+    /// This project with all limits set, none of which is reached.
+    Limited,
     /// nginx from the distribution.
     Nginx,
     /// HAProxy from the distribution.
@@ -29,6 +31,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Trimtab => "trimtab",
+            Self::Limited => "trimtab with limits",
             Self::Nginx => "nginx",
             Self::Haproxy => "HAProxy",
         }
@@ -37,6 +40,7 @@ impl Kind {
     fn template(self) -> (&'static str, &'static str) {
         match self {
             Self::Trimtab => ("trimtab.toml", include_str!("trimtab.toml")),
+            Self::Limited => ("limited.toml", include_str!("trimtab.toml")),
             Self::Nginx => ("nginx.conf", include_str!("nginx.conf")),
             Self::Haproxy => ("haproxy.cfg", include_str!("haproxy.cfg")),
         }
@@ -74,12 +78,12 @@ impl Proxy {
         let path = plan.folder.join(kind.template().0);
         fs::write(&path, &config)?;
         let mut command = match kind {
-            Kind::Trimtab => tied(&trimtab()),
+            Kind::Trimtab | Kind::Limited => tied(&trimtab()),
             Kind::Nginx => tied(Path::new("nginx")),
             Kind::Haproxy => tied(Path::new("haproxy")),
         };
         match kind {
-            Kind::Trimtab => command.arg("run").arg(&path),
+            Kind::Trimtab | Kind::Limited => command.arg("run").arg(&path),
             Kind::Nginx => command.arg("-p").arg(&plan.folder).arg("-c").arg(&path),
             Kind::Haproxy => command.arg("-db").arg("-f").arg(&path),
         };
@@ -123,7 +127,7 @@ impl Proxy {
     /// Its name and version.
     pub(crate) fn version(&self) -> Result<String> {
         let (program, flag) = match self.kind {
-            Kind::Trimtab => (trimtab(), "--version"),
+            Kind::Trimtab | Kind::Limited => (trimtab(), "--version"),
             Kind::Nginx => ("nginx".into(), "-v"),
             Kind::Haproxy => ("haproxy".into(), "-v"),
         };
@@ -171,12 +175,17 @@ fn configuration(kind: Kind, plan: &Plan, port: u16) -> String {
     let access_log = match (kind, plan.access_log) {
         (Kind::Nginx, false) => "off".to_owned(),
         (Kind::Nginx, true) => format!("{folder}/nginx-access.log"),
-        (Kind::Trimtab, true) => format!("access = \"{folder}/trimtab-access.log\""),
+        (Kind::Trimtab | Kind::Limited, true) => format!("access = \"{folder}/{port}-access.log\""),
         _ => String::new(),
     };
     let (target, lines) =
         if plan.access_log { ("log stdout format raw local0", "log global\n    option httplog") } else { ("", "") };
-    let (pool_lines, server_options) = if plan.checks { checks(kind) } else { ("", "") };
+    let (mut pool_lines, server_options) = if plan.checks { checks(kind) } else { ("", "") };
+    let mut listener_lines = "";
+    if kind == Kind::Limited {
+        pool_lines = "limits = { requests = 10000, backend_requests = 5000, backend_connections = 5000 }";
+        listener_lines = "max_connections = 10000\nrate_limit = { rate = \"1000000/s\", key = \"client-address\" }";
+    }
     let mut text = kind.template().1.to_owned();
     let words = [
         ("{workers}", plan.workers.to_string()),
@@ -186,6 +195,7 @@ fn configuration(kind: Kind, plan: &Plan, port: u16) -> String {
         ("{log_target}", target.to_owned()),
         ("{log_lines}", lines.to_owned()),
         ("{pool_lines}", pool_lines.to_owned()),
+        ("{listener_lines}", listener_lines.to_owned()),
         ("{server_options}", server_options.to_owned()),
         ("{backend1}", plan.backends[0].to_string()),
         ("{backend2}", plan.backends[1].to_string()),
@@ -200,7 +210,7 @@ fn configuration(kind: Kind, plan: &Plan, port: u16) -> String {
 /// Lines of the pool, and options of each of its backends, by which failures of backends are to be hidden from clients.
 fn checks(kind: Kind) -> (&'static str, &'static str) {
     match kind {
-        Kind::Trimtab => (
+        Kind::Trimtab | Kind::Limited => (
             "response_timeout = \"2s\"\n\
              health = { http = \"/\", interval = \"500ms\", timeout = \"500ms\", rise = 2, fall = 3 }",
             "",

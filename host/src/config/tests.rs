@@ -4,6 +4,7 @@ mod discovery;
 mod example;
 mod feedback;
 mod health;
+mod limits;
 mod mutation;
 mod plugins;
 mod rejected;

@@ -47,7 +47,7 @@ fn out_of_descriptors_it_serves_who_is_there_and_recovers() {
     let failures = host.backend("web", "a")["failures"].as_u64();
     assert_eq!(failures, Some(0), "it is not the backend's fault");
     let shed = host.metrics().sum("trimtab_shed_connections_total", &[("reason", "descriptors")]);
-    assert!(shed > 100.0, "{shed}");
+    assert!(shed > 0.0, "{shed}");
     let lines = host.log().matches("no descriptor is left").count();
     assert!((1..=40).contains(&lines), "it is said once a second: {lines}");
 }
