@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
@@ -23,8 +24,10 @@ use crate::pool::Backend;
 use crate::pool::health::{Checkup, Health, Thresholds, Transition};
 use crate::snapshot::{Pool, Snapshot};
 
-/// Checks under way at a time: enough for a thousand backends that do not answer, and a bound on descriptors.
-const MOST_AT_ONCE: usize = 512;
+/// Checks under way at a time: as many as a thousand backends need that take connections and do not answer.
+const MOST_AT_ONCE: usize = 1024;
+/// Share of the descriptors that the process may have which checks take at most: a quarter.
+const SHARE: u64 = 4;
 /// Least time between two lines of the log that say that we cannot check.
 const SAID_AGAIN: Duration = Duration::from_secs(10);
 
@@ -112,7 +115,7 @@ pub(super) struct Diagnosis {
 impl Roster {
     /// Without checks. `report` gets each answer, and must bring it to [`Self::take`].
     pub(super) fn new(report: impl Fn(Answer) + 'static) -> Self {
-        let (sockets, random) = (Rc::new(Semaphore::new(MOST_AT_ONCE)), fastrand::Rng::new());
+        let (sockets, random) = (Rc::new(Semaphore::new(at_once())), fastrand::Rng::new());
         let (rounds, patients, pools, number, said) = Default::default();
         Self { rounds, patients, pools, number, sockets, random, said, report: Rc::new(report) }
     }
@@ -310,6 +313,12 @@ impl Roster {
         }
         Some(patient)
     }
+}
+
+/// Checks under way at a time.
+fn at_once() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(descriptors / SHARE).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE)
 }
 
 /// Ends with whoever wanted it.
