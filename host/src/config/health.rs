@@ -9,7 +9,8 @@ use super::Tls;
 /// `health = { http = "/healthz", interval = "2s" }`, or with `tcp = true` or `grpc = "service"` in place of `http`.
 ///
 /// Thresholds are HAProxy's: `fall` failures in a row take a backend out, `rise` successes in a row bring it back, and the
-/// first result of all decides at once. Pools that ask the same of the same address share one check.
+/// first result of all decides at once. Pools that ask the same of the same address share one check, at the shortest of
+/// their intervals.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Health {
     /// What is asked, and what must be answered.
