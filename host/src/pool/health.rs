@@ -135,6 +135,12 @@ mod tests {
         state
     }
 
+    fn take_all(health: &mut Health, results: &[bool]) {
+        for result in results {
+            health.take(*result);
+        }
+    }
+
     fn thresholds() -> impl Strategy<Value = Thresholds> {
         (1..6_u32, 1..6_u32).prop_map(|(rise, fall)| Thresholds { rise, fall })
     }
@@ -164,9 +170,9 @@ mod tests {
         #[test]
         fn a_change_is_seen_in_time(thresholds in thresholds(), before in vec(any::<bool>(), 1..40), healthy: bool) {
             let mut health = Health::new(thresholds, true);
-            before.iter().for_each(|result| drop(health.take(*result)));
+            take_all(&mut health, &before);
             let needed = if healthy { thresholds.rise } else { thresholds.fall };
-            (0..needed).for_each(|_| drop(health.take(healthy)));
+            take_all(&mut health, &vec![healthy; needed as usize]);
             prop_assert_eq!(health.is_healthy(), healthy);
             prop_assert!(!health.is_changing());
         }
@@ -176,7 +182,7 @@ mod tests {
             first in thresholds(), second in thresholds(), results in vec(any::<bool>(), 0..20)
         ) {
             let mut health = Health::new(first, true);
-            results.iter().for_each(|result| drop(health.take(*result)));
+            take_all(&mut health, &results);
             let before = health;
             health.set_thresholds(second);
             prop_assert_eq!(health.is_healthy(), before.is_healthy());
