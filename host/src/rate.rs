@@ -1,7 +1,7 @@
 //! Rate limits: so many requests in a time for each key, over all workers.
 //!
 //! The limit is the generic cell rate algorithm of the crate governor (GCRA, ITU-T I.371): a key costs one number. Those
-//! numbers are in a [`Cells`] of fixed size, so that neither a lock nor a flood of keys slows a request down. What is
+//! numbers are in a table of fixed size, so that neither a lock nor a flood of keys slows a request down. What is
 //! said to a client is not decided here.
 
 mod cells;

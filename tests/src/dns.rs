@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -81,11 +81,11 @@ impl NameServer {
     pub fn set(&self, name: &str, addresses: &[&str]) {
         let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().expect("an IP address")).collect();
         let v4 = addresses.iter().filter_map(|ip| match ip {
-            IpAddr::V4(ip) => Some(RData::A(A::from(Ipv4Addr::from(*ip)))),
+            IpAddr::V4(ip) => Some(RData::A(A::from(*ip))),
             IpAddr::V6(_) => None,
         });
         let v6 = addresses.iter().filter_map(|ip| match ip {
-            IpAddr::V6(ip) => Some(RData::AAAA(AAAA::from(Ipv6Addr::from(*ip)))),
+            IpAddr::V6(ip) => Some(RData::AAAA(AAAA::from(*ip))),
             IpAddr::V4(_) => None,
         });
         let mut zones = lock(&self.shared.zones);

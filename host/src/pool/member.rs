@@ -15,6 +15,9 @@ use super::slot::Slot;
 use super::upstream::Upstream;
 use crate::decide::{OutcomeKind, PoolLoad, Readiness};
 
+/// Takes a report on a backend to control.
+pub type Reporter = dyn Fn(&Arc<Backend>, Report);
+
 /// What the members of a pool on one worker have in common.
 pub struct Site {
     /// The worker.
@@ -34,7 +37,7 @@ pub struct Site {
     /// A backend has left the pool, or is to be left by whoever is still there.
     pub left: Cell<bool>,
     /// Where that is reported.
-    pub report: Box<dyn Fn(&Arc<Backend>, Report)>,
+    pub report: Box<Reporter>,
 }
 
 /// A backend on one worker. Lives as long as the backend is in the pool.

@@ -203,7 +203,7 @@ impl Capacity {
         self.waits(1);
         let woken = state.serve(self, Freed::Anything);
         let waits = !state.turns.contains_key(&number);
-        if waits && state.order.len() > most as usize {
+        if waits && state.order.waiting() > most as usize {
             state.order.leave(number);
             self.waits(-1);
             drop(state);

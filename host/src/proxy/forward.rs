@@ -1,6 +1,6 @@
 //! One request through its attempts: pick, try one backend, and another while that may be.
 //!
-//! How one backend is tried is in [`attempt`](super::attempt).
+//! How one backend is tried is in `attempt`.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};

@@ -62,6 +62,15 @@ impl Circumstances<'_> {
     }
 }
 
+/// What a decision takes along from plugin to plugin.
+struct Course<'a, 'b> {
+    with: &'a Circumstances<'b>,
+    claim: &'a mut Claim,
+    note: Note,
+    /// When the last of them had answered.
+    clock: Instant,
+}
+
 /// What one plugin's answer comes to.
 enum Choice {
     Member(pool::Slot),
@@ -82,17 +91,18 @@ impl Steering {
         let state = &mut *self.state.borrow_mut();
         state.known.set_tried(&mut facts, with);
         state.clock = (with.now, with.now_us);
-        let mut note = Note { attempt: u32::try_from(with.tried.len()).unwrap_or(u32::MAX), ..Note::default() };
-        let mut clock = with.now;
-        let (back, mut choice) = self.find(state, facts, with, claim, &mut note, &mut clock);
+        let note = Note { attempt: u32::try_from(with.tried.len()).unwrap_or(u32::MAX), ..Note::default() };
+        let mut course = Course { with, claim, note, clock: with.now };
+        let (back, mut choice) = self.find(state, facts, &mut course);
         facts = back;
         let found = matches!(choice, Choice::Member(_));
         for number in 0..state.balancers.len() {
             if !matches!(choice, Choice::Pass) {
                 break;
             }
-            (facts, choice) = self.ask_balancer(state, number, facts, with, claim, &mut note, &mut clock);
+            (facts, choice) = self.ask_balancer(state, number, facts, &mut course);
         }
+        let Course { claim, note, clock, .. } = course;
         let fell_back = matches!(choice, Choice::Pass).then(|| fall_back(state, with.tried, claim));
         let verdicts = state.pool.verdicts.of(self.worker);
         let picked = match choice {
@@ -123,35 +133,15 @@ impl Steering {
         (facts, picked, clock)
     }
 
-    fn find(
-        &self,
-        state: &mut State,
-        facts: Box<Facts>,
-        with: &Circumstances<'_>,
-        claim: &mut Claim,
-        note: &mut Note,
-        clock: &mut Instant,
-    ) -> (Box<Facts>, Choice) {
-        let Some(post) = &mut state.affinity else { return (facts, Choice::Pass) };
-        let Some(Held { instance, .. }) = &mut post.held else { return (facts, Choice::Pass) };
-        let moment = with.moment(instance.keys(), &facts);
-        if instance.observes() {
-            note.set_key(0, moment.key);
-        }
-        let (mut facts, answer) = instance.find(moment, facts);
-        let answer =
-            answer.and_then(|verdict| check_found(verdict, &state.known.readiness, &facts.tried).map(|()| verdict));
-        let took = take_time(post.element.decisions.of(self.worker), clock);
-        if let Some(shadow) = &mut post.shadow {
-            let moment = with.moment(shadow.held.instance.keys(), &facts);
-            let compared;
-            (facts, compared) = shadow.held.instance.find(moment, facts);
-            let compared = compared
-                .and_then(|verdict| check_found(verdict, &state.known.readiness, &facts.tried).map(|()| verdict));
-            let deciding = answer.as_ref().map_or(Answered::Nothing, |verdict| (*verdict).into());
-            self.compare(post, (deciding, took), compared, clock);
-        }
-        let choice = answer.map(|verdict| state.known.choice(verdict, true, claim)).unwrap_or_else(|fault| {
+    fn find(&self, state: &mut State, facts: Box<Facts>, course: &mut Course<'_, '_>) -> (Box<Facts>, Choice) {
+        let State { affinity: Some(post), known, .. } = state else { return (facts, Choice::Pass) };
+        let (facts, answer) = self.consult(post, 0, facts, course, |instance, moment, facts| {
+            let (facts, answer) = instance.find(moment, facts);
+            let is_allowed = |verdict: &Verdict| check_found(*verdict, &known.readiness, &facts.tried);
+            let answer = answer.and_then(|verdict| is_allowed(&verdict).map(|()| verdict));
+            (facts, answer)
+        });
+        let choice = answer.map(|verdict| known.choice(verdict, true, course.claim)).unwrap_or_else(|fault| {
             let slot = Slot::Affinity(Arc::clone(&state.pool.name));
             self.failed(state, slot, fault);
             Choice::Pass
@@ -164,35 +154,50 @@ impl Steering {
         state: &mut State,
         number: usize,
         facts: Box<Facts>,
-        with: &Circumstances<'_>,
-        claim: &mut Claim,
-        note: &mut Note,
-        clock: &mut Instant,
+        course: &mut Course<'_, '_>,
     ) -> (Box<Facts>, Choice) {
-        let Some(post) = state.balancers.get_mut(number) else { return (facts, Choice::Pass) };
-        let Some(Held { instance, .. }) = &mut post.held else { return (facts, Choice::Pass) };
-        let moment = with.moment(instance.keys(), &facts);
-        if instance.observes() {
-            note.set_key(1 + number, moment.key);
-        }
-        let (mut facts, answer) = instance.pick(moment, facts);
-        let answer = answer.and_then(|verdict| check(verdict, &state.known.readiness, &facts.tried).map(|()| verdict));
-        let took = take_time(post.element.decisions.of(self.worker), clock);
-        if let Some(shadow) = &mut post.shadow {
-            let moment = with.moment(shadow.held.instance.keys(), &facts);
-            let compared;
-            (facts, compared) = shadow.held.instance.pick(moment, facts);
-            let compared =
-                compared.and_then(|verdict| check(verdict, &state.known.readiness, &facts.tried).map(|()| verdict));
-            let deciding = answer.as_ref().map_or(Answered::Nothing, |verdict| (*verdict).into());
-            self.compare(post, (deciding, took), compared, clock);
-        }
-        let choice = answer.map(|verdict| state.known.choice(verdict, false, claim)).unwrap_or_else(|fault| {
+        let State { balancers, known, .. } = state;
+        let Some(post) = balancers.get_mut(number) else { return (facts, Choice::Pass) };
+        let (facts, answer) = self.consult(post, 1 + number, facts, course, |instance, moment, facts| {
+            let (facts, answer) = instance.pick(moment, facts);
+            let is_allowed = |verdict: &Verdict| check(*verdict, &known.readiness, &facts.tried);
+            let answer = answer.and_then(|verdict| is_allowed(&verdict).map(|()| verdict));
+            (facts, answer)
+        });
+        let choice = answer.map(|verdict| known.choice(verdict, false, course.claim)).unwrap_or_else(|fault| {
             let slot = Slot::Balancer(Arc::clone(&state.pool.name), number);
             self.failed(state, slot, fault);
             Choice::Pass
         });
         (facts, choice)
+    }
+
+    /// Asks who holds a post, which is at this place of the chain, and its shadow, whose answer is only compared. `ask`
+    /// checks the answer. Who is not there has no opinion.
+    fn consult<I: Holder + Keyed + Observer>(
+        &self,
+        post: &mut Post<I>,
+        place: usize,
+        facts: Box<Facts>,
+        course: &mut Course<'_, '_>,
+        ask: impl Fn(&mut I, Moment, Box<Facts>) -> (Box<Facts>, Result<Verdict, Fault>),
+    ) -> (Box<Facts>, Result<Verdict, Fault>) {
+        let Some(Held { instance, .. }) = &mut post.held else { return (facts, Ok(Verdict::Pass)) };
+        let moment = course.with.moment(instance.keys(), &facts);
+        if instance.observes() {
+            course.note.set_key(place, moment.key);
+        }
+        let (mut facts, answer) = ask(instance, moment, facts);
+        let took = take_time(post.element.decisions.of(self.worker), &mut course.clock);
+        if let Some(shadow) = &mut post.shadow {
+            let instance = &mut *shadow.held.instance;
+            let moment = course.with.moment(instance.keys(), &facts);
+            let compared;
+            (facts, compared) = ask(instance, moment, facts);
+            let deciding = answer.as_ref().map_or(Answered::Nothing, |verdict| (*verdict).into());
+            self.compare(post, (deciding, took), compared, &mut course.clock);
+        }
+        (facts, answer)
     }
 
     /// Counts what the shadow of a post answered to what was decided. One that failed is out.

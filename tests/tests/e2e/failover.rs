@@ -61,12 +61,12 @@ fn clients<R>(host: &Host, count: usize, work: impl FnOnce() -> R) -> (R, Vec<Ve
 fn a_kill_loses_no_request() {
     let mut backends = three();
     let host = pool_of(&backends, "");
-    for victim in 0..3 {
-        let id = backends[victim].name().to_owned();
+    for victim in &mut backends {
+        let id = victim.name().to_owned();
         under_load(host.address(), || {
-            backends[victim].kill();
+            victim.kill();
             eventually("it is out", || state(&host, &id) == "down");
-            backends[victim].restart();
+            victim.restart();
             eventually("it is back", || state(&host, &id) == "ready");
         });
     }

@@ -61,14 +61,14 @@ fn errors_in_a_row_eject_and_a_trial_brings_back() {
     // It fails its trials: each costs one request, and the time grows.
     let before = a.backend.requests();
     eventually("it was tried", || {
-        host.get("/");
+        let _ = host.get("/");
         a.backend.requests() >= before + 2
     });
     eventually("it is out again", || because(&host, "a") == "ejected");
     assert!(host.log().contains("ejected again: it failed its trial"));
     a.set(false);
     eventually("it is back", || {
-        host.get("/");
+        let _ = host.get("/");
         because(&host, "a").is_empty()
     });
     let tally = Tally::of(&host, 30);
@@ -96,7 +96,7 @@ fn a_trial_is_one_request() {
     let pool = "outlier = { consecutive_errors = 1, ejection = '300ms' }";
     let host = Setup::over(&[&front, &b, &c]).pool(pool).start();
     eventually("it is out", || {
-        host.get("/");
+        let _ = host.get("/");
         because(&host, "a") == "ejected"
     });
     fails.store(false, Ordering::SeqCst);
@@ -178,7 +178,7 @@ fn an_ejection_outlives_a_reload_and_ends_with_its_setting() {
     let with = setup("outlier = { consecutive_errors = 1, ejection = '1h' }");
     let host = with.start();
     eventually("it is out", || {
-        host.get("/");
+        let _ = host.get("/");
         because(&host, "a") == "ejected"
     });
     host.reloaded(&setup("outlier = { consecutive_errors = 2, ejection = '1h' }\nretries = 1").text());

@@ -189,7 +189,9 @@ fn requests_leave_a_backend_that_leaves_the_pool() {
     let host = Setup::over(&[&a, &b]).pool("response_timeout = '10m'").start();
     // Half of them wait at `a`, which answers nobody.
     let mut clients: Vec<_> = (0..8).map(|_| host.client()).collect();
-    clients.iter_mut().for_each(|client| drop(client.send("GET /held HTTP/1.1\r\nhost: test\r\n\r\n")));
+    for client in &mut clients {
+        client.send("GET /held HTTP/1.1\r\nhost: test\r\n\r\n");
+    }
     let mut posting = host.client();
     eventually("requests wait", || a.requests() >= 4);
     loop {

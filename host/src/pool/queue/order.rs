@@ -81,7 +81,7 @@ impl<B: Clone + PartialEq, W> Order<B, W> {
     }
 
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 

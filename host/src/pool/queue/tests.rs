@@ -109,7 +109,7 @@ fn under_load_nobody_is_forgotten_and_nothing_is_left_over() {
     assert_eq!(capacity.waiting(), 0);
     assert!(backends.iter().all(|backend| backend.load.in_flight() == 0));
     let state = capacity.queue.lock();
-    assert!(state.turns.is_empty() && state.order.len() == 0);
+    assert!(state.turns.is_empty() && state.order.waiting() == 0);
     drop(state);
     assert_eq!((0..5).filter(|_| capacity.enter(4)).count(), 4, "all places are free again");
     assert!(capacity.waited(Waited::Served) > 0 && capacity.waited(Waited::Left) > 0);

@@ -111,7 +111,7 @@ impl Both {
         assert_eq!(replayed.in_flight, self.house.in_flight);
         assert_eq!(replayed.requests, self.house.requests);
         assert_eq!(self.next(&self.house), None, "somebody waits beside what he could use");
-        assert_eq!(self.order.len(), self.waiting.len());
+        assert_eq!(self.order.waiting(), self.waiting.len());
     }
 
     fn step(&mut self, step: Step) {
