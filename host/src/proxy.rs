@@ -91,6 +91,9 @@ impl Proxy {
         let now = Instant::now();
         let (view, now_us) = (Rc::clone(&self.view.borrow()), self.clock.unix_us(now));
         view.steering.iter().for_each(|steering| steering.tick(now, now_us));
+        // Whoever still uses one holds the view that had it.
+        view.left.borrow_mut().retain(|steering| Rc::strong_count(steering) > 1);
+        view.left.borrow().iter().for_each(|steering| steering.tick_left(now));
         self.wake_left(&view);
         let alone = self.connections.get() == 0;
         // Alone it ticks every two seconds, and before the last tick nothing is to be left behind.
@@ -103,7 +106,7 @@ impl Proxy {
     /// Wakes whoever waits for a backend that has left its pool.
     pub fn wake_left(&self, view: &View) {
         // All of them: each takes its leave.
-        let left = view.steering.iter().filter(|steering| steering.take_left()).count();
+        let left = view.steering.iter().chain(&*view.left.borrow()).filter(|steering| steering.take_left()).count();
         if left > 0 {
             self.deadlines.wake_all();
         }
@@ -113,7 +116,7 @@ impl Proxy {
     fn sweep(&self) -> usize {
         let (view, now) = (Rc::clone(&self.view.borrow()), Instant::now());
         let mut left = 0;
-        for steering in &view.steering {
+        for steering in view.steering.iter().chain(&*view.left.borrow()) {
             let timeout = steering.pool().policy.idle_timeout;
             left += steering.members().iter().map(|member| member.sweep(now, timeout)).sum::<usize>();
         }

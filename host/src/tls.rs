@@ -69,6 +69,9 @@ pub enum TlsError {
         /// Why not.
         error: rustls::Error,
     },
+    /// No certificate can be for this name.
+    #[error("`{0}` is no name that a certificate can be for")]
+    ServerName(String),
     /// What is configured cannot be.
     #[error("cannot use TLS: {0}")]
     Unusable(#[from] rustls::Error),
@@ -100,8 +103,9 @@ impl Connector {
             Protocol::Http2 => vec![b"h2".to_vec()],
             Protocol::Opaque => Vec::new(),
         };
-        // The configuration has checked that it is one.
-        let server_name = tls.server_name.as_deref().and_then(|name| ServerName::try_from(name.to_owned()).ok());
+        let parsed =
+            |name: &str| ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()));
+        let server_name = tls.server_name.as_deref().map(parsed).transpose()?;
         Ok(Self { config: Arc::new(config), server_name })
     }
 

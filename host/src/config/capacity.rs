@@ -16,6 +16,9 @@ pub struct Capacity {
     /// `backend_connections` to each backend, in use or kept, 1 to 1000000000 (default: no limit). As a request has its
     /// connection alone, a backend never has more requests either.
     pub backend_connections: Option<u32>,
+    /// `connections` to all backends of the pool, in use or kept, 1 to 1000000000 (default: no limit). The pool never has more
+    /// requests either.
+    pub connections: Option<u32>,
     /// `queue`: requests that may wait, 0 to 1000000 (default 100). Beyond it: 503.
     pub queue: u32,
     /// `queue_timeout`: the longest that a request waits (default 5 s). After it: 503.
@@ -32,6 +35,7 @@ impl Default for Capacity {
             requests: None,
             backend_requests: None,
             backend_connections: None,
+            connections: None,
             queue: 100,
             queue_timeout,
             bound_timeout: queue_timeout / 2,
@@ -40,6 +44,11 @@ impl Default for Capacity {
 }
 
 impl Capacity {
+    /// Requests that the pool takes at a time.
+    pub fn at_pool(&self) -> Option<u32> {
+        self.requests.into_iter().chain(self.connections).min()
+    }
+
     /// Requests that a backend takes at a time; `own` is what the backend itself says.
     pub fn at_backend(&self, own: Option<u32>) -> Option<u32> {
         own.or(self.backend_requests).into_iter().chain(self.backend_connections).min()

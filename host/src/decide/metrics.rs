@@ -13,7 +13,11 @@ pub const MOST: usize = 64;
 
 /// What one backend reports of itself.
 #[derive(Debug, Default)]
-pub struct Metrics(ArcSwapOption<Named>);
+pub struct Metrics {
+    named: ArcSwapOption<Named>,
+    /// By which the last report is known again; 0: there is none.
+    last: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Named {
@@ -25,21 +29,28 @@ struct Named {
 impl Metrics {
     /// The last reported value; none if the last report had none.
     pub fn get(&self, name: &str) -> Option<f64> {
-        let named = self.0.load();
+        let named = self.named.load();
         let named = named.as_ref()?;
         let value = f64::from_bits(named.values[named.position(name)?].load(Ordering::Relaxed));
         (!value.is_nan()).then_some(value)
     }
 
-    /// Takes a report: what is not in it, is not known any more. Beyond [`MOST`], what comes last is left out.
-    pub fn report<N: AsRef<str>>(&self, report: &[(N, f64)]) {
+    /// Whether the last report has this number.
+    pub fn is_last(&self, number: u64) -> bool {
+        number != 0 && self.last.load(Ordering::Relaxed) == number
+    }
+
+    /// Takes a report, to be known again by a number (a hash of it, say): what is not in it, is not known any more. Beyond
+    /// [`MOST`], what comes last is left out.
+    pub fn report<N: AsRef<str>>(&self, report: &[(N, f64)], number: u64) {
+        self.last.store(number, Ordering::Relaxed);
         let report = &report[..report.len().min(MOST)];
-        let known = self.0.load_full();
+        let known = self.named.load_full();
         let named = match known {
             Some(named) if report.iter().all(|(name, _)| named.position(name.as_ref()).is_some()) => named,
             known => {
                 let named = Arc::new(Named::with(known.as_deref(), report));
-                self.0.store(Some(Arc::clone(&named)));
+                self.named.store(Some(Arc::clone(&named)));
                 named
             }
         };
@@ -52,7 +63,8 @@ impl Metrics {
 
     /// Nothing is known any more.
     pub fn clear(&self) {
-        self.0.store(None);
+        self.last.store(0, Ordering::Relaxed);
+        self.named.store(None);
     }
 }
 
@@ -89,9 +101,9 @@ mod tests {
     fn the_last_report_counts() {
         let metrics = Metrics::default();
         assert_eq!(metrics.get("cpu"), None);
-        metrics.report(&[("cpu", 0.5), ("mem", 0.0)]);
+        metrics.report(&[("cpu", 0.5), ("mem", 0.0)], 0);
         assert_eq!((metrics.get("cpu"), metrics.get("mem"), metrics.get("x")), (Some(0.5), Some(0.0), None));
-        metrics.report(&[("mem", 0.2), ("x", 3.0), ("x", 4.0)]);
+        metrics.report(&[("mem", 0.2), ("x", 3.0), ("x", 4.0)], 0);
         assert_eq!((metrics.get("cpu"), metrics.get("mem"), metrics.get("x")), (None, Some(0.2), Some(4.0)));
         metrics.clear();
         assert_eq!(metrics.get("mem"), None);
@@ -102,13 +114,13 @@ mod tests {
         let metrics = Metrics::default();
         for round in 0..10 {
             let report: Vec<_> = (0..50).map(|n| (format!("{round}-{n}"), 1.0)).collect();
-            metrics.report(&report);
+            metrics.report(&report, 0);
             assert_eq!(metrics.get(&format!("{round}-49")), Some(1.0));
         }
-        let names = metrics.0.load_full().map_or(0, |named| named.names.len());
+        let names = metrics.named.load_full().map_or(0, |named| named.names.len());
         assert!(names <= MOST, "{names}");
         let report: Vec<_> = (0..100).map(|n| (n.to_string(), 1.0)).collect();
-        metrics.report(&report);
+        metrics.report(&report, 0);
         assert_eq!((metrics.get("63"), metrics.get("64")), (Some(1.0), None));
     }
 
@@ -120,14 +132,14 @@ mod tests {
                 let metrics = &metrics;
                 scope.spawn(move || {
                     for round in 0..2_000 {
-                        metrics.report(&[("cpu", 1.0), (["a", "b", "c", "d"][(worker + round) % 4], 2.0)]);
+                        metrics.report(&[("cpu", 1.0), (["a", "b", "c", "d"][(worker + round) % 4], 2.0)], 0);
                         let cpu = metrics.get("cpu");
                         assert!(cpu.is_none_or(|cpu| cpu == 1.0), "{cpu:?}");
                     }
                 });
             }
         });
-        metrics.report(&[("cpu", 3.0)]);
+        metrics.report(&[("cpu", 3.0)], 0);
         assert_eq!((metrics.get("cpu"), metrics.get("a")), (Some(3.0), None));
     }
 }

@@ -13,8 +13,8 @@ use crate::config::Address;
 use crate::pool::connect::{self, ConnectError};
 use crate::tls::Connector;
 
-/// An open connection.
-pub(super) struct Connection(Box<dyn Socket>);
+/// An open connection, and whether TLS secures it.
+pub(super) struct Connection(Box<dyn Socket>, bool);
 
 trait Socket: AsyncRead + AsyncWrite + Unpin {}
 
@@ -30,9 +30,9 @@ impl Connection {
     ) -> Result<Self, Failure> {
         let stream = connect::connect(target, timeout).await.map_err(|error| match error {
             ConnectError::Io(error) => Failure::Connect(error),
-            ConnectError::Timeout(timeout) => Failure::NoConnection(timeout),
+            ConnectError::Timeout(timeout) | ConnectError::Limit(timeout) => Failure::NoConnection(timeout),
         })?;
-        let Some(tls) = tls else { return Ok(Self(Box::new(stream))) };
+        let Some(tls) = tls else { return Ok(Self(Box::new(stream), false)) };
         stage.set(Stage::Shaking);
         let host = match target {
             Address::Socket(address) => address.ip().to_string(),
@@ -40,7 +40,12 @@ impl Connection {
             Address::Unix(_) => "localhost".to_owned(),
         };
         let stream = tls.connect(&host, stream).await.map_err(Failure::Tls)?;
-        Ok(Self(Box::new(stream)))
+        Ok(Self(Box::new(stream), true))
+    }
+
+    /// Whether TLS secures it.
+    pub(super) fn is_secure(&self) -> bool {
+        self.1
     }
 
     /// Closes it in order. That it may be closed already is nobody's fault.

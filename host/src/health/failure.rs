@@ -54,9 +54,10 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether it says something of us and nothing of the backend: we are out of descriptors, ports or memory.
+    /// Whether it says something of us and nothing of the backend: we are out of descriptors or memory. Out of ports
+    /// towards it, requests are as well.
     pub fn is_ours(&self) -> bool {
-        const OURS: [Errno; 5] = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM];
+        const OURS: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
         match self {
             Self::Connect(error) => Errno::from_io_error(error).is_some_and(|error| OURS.contains(&error)),
             _ => false,

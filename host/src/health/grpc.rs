@@ -57,7 +57,7 @@ pub(super) async fn ask(
     connection: Connection,
     stage: &Cell<Stage>,
 ) -> Result<(), Failure> {
-    let request = request(probe, target, timeout)?;
+    let request = request(probe, target, connection.is_secure(), timeout)?;
     let tasks = Tasks::default();
     let _end = End(tasks.clone());
     let handshake = http2::handshake(tasks.clone(), TokioIo::new(connection));
@@ -78,9 +78,15 @@ pub(super) async fn ask(
     Ok(())
 }
 
-fn request(probe: &GrpcProbe, target: &Address, timeout: Duration) -> Result<Request<Full<Bytes>>, Failure> {
+fn request(
+    probe: &GrpcProbe,
+    target: &Address,
+    is_secure: bool,
+    timeout: Duration,
+) -> Result<Request<Full<Bytes>>, Failure> {
+    let scheme = if is_secure { "https" } else { "http" };
     let host = probe.host.as_deref().map_or_else(|| authority(target), str::to_owned);
-    let request = Request::post(format!("http://{host}{PATH}"))
+    let request = Request::post(format!("{scheme}://{host}{PATH}"))
         .header("te", "trailers")
         .header("content-type", "application/grpc")
         .header("grpc-timeout", format!("{}m", timeout.as_millis().clamp(1, 99_999_999)));

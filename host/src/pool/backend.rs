@@ -29,7 +29,7 @@ pub struct Backend {
     /// What is known by active checks; none: there are none. No request looks at it.
     pub checkup: ArcSwapOption<Checkup>,
     /// Connections to it, over all workers.
-    pub connections: Connections,
+    pub connections: Arc<Connections>,
     /// What happened, counted by each worker apart.
     tallies: Box<[CachePadded<Tally>]>,
     /// Failures in a row, by [`Streak`].

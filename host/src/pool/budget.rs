@@ -27,6 +27,11 @@ impl Budget {
         self.0.set((self.0.get() + u64::from(policy.budget)).min(most(policy)));
     }
 
+    /// Whether a request could be sent again now.
+    pub fn has(&self) -> bool {
+        self.0.get() >= RETRY
+    }
+
     /// A request is to be sent again. Whether it may.
     pub fn spend(&self) -> bool {
         let left = self.0.get().checked_sub(RETRY);

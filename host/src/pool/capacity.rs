@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicU32;
 use crossbeam_utils::CachePadded;
 
 use super::Backend;
+use super::connections::Connections;
 use super::queue::order::{Freed, Spot};
 use super::queue::{Queue, Same, TOTAL};
 
@@ -21,13 +22,16 @@ pub struct Capacity {
     /// Requests that wait. Seldom written.
     waiting: CachePadded<AtomicU32>,
     pub(super) queue: Queue,
+    /// Connections to all backends, counted only while they are limited.
+    pub connections: Arc<Connections>,
 }
 
 impl Capacity {
     /// Of a pool that takes `limit` requests, at these backends, in this version of it.
     pub fn new(limit: Option<u32>, spots: Vec<Spot<Same>>, version: u64, workers: usize) -> Arc<Self> {
         let queue = Queue::new(limit, spots, version, workers);
-        Arc::new(Self { requests: CachePadded::default(), waiting: CachePadded::default(), queue })
+        let (requests, waiting, connections) = Default::default();
+        Arc::new(Self { requests, waiting, queue, connections })
     }
 
     /// Requests that wait.

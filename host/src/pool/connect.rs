@@ -40,6 +40,9 @@ pub enum ConnectError {
     /// Not within the pool's `connect_timeout`.
     #[error("no connection within {0:?}")]
     Timeout(Duration),
+    /// There are as many connections as there may be, and none was closed in time.
+    #[error("no connection may be made within {0:?}")]
+    Limit(Duration),
 }
 
 /// Whether the process, or the machine, can open nothing more.

@@ -1,6 +1,6 @@
-//! Connections to one backend, over all workers: how many there are, and who waits to make one.
+//! Connections to a backend, or to all of a pool, over all workers: how many there are, and who waits to make one.
 //!
-//! Kept connections count. As no backend has more requests than it may have connections, whoever finds none left can
+//! Kept connections count. As there are no more requests than there may be connections, whoever finds none left can
 //! be sure that one is idle on some worker: he asks the workers to close it. Asking is done elsewhere.
 
 use std::sync::Arc;
@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use tokio::sync::Notify;
 
-use super::Backend;
-
-/// The connections of one backend.
+/// Those of one backend, or of one pool.
 #[derive(Debug, Default)]
 pub struct Connections {
     open: AtomicU32,
@@ -20,7 +18,16 @@ pub struct Connections {
 
 /// One open connection: it counts until this is dropped.
 #[derive(Debug)]
-pub struct Connected(Arc<Backend>);
+pub struct Connected(Arc<Connections>);
+
+/// One open connection, as its backend and its pool count it, if that does.
+#[derive(Debug)]
+pub struct Counted {
+    /// At the backend.
+    pub _backend: Connected,
+    /// In the pool.
+    pub _pool: Option<Connected>,
+}
 
 /// Somebody waits to make a connection, until this is dropped.
 struct Wanted<'a>(&'a Connections);
@@ -44,17 +51,16 @@ impl Connections {
 
 impl Connected {
     /// One more, whatever the limit.
-    pub fn count(backend: &Arc<Backend>) -> Self {
-        backend.connections.open.fetch_add(1, SeqCst);
-        Self(Arc::clone(backend))
+    pub fn count(connections: &Arc<Connections>) -> Self {
+        connections.open.fetch_add(1, SeqCst);
+        Self(Arc::clone(connections))
     }
 
     /// One more as soon as there are fewer than `limit`. `ask` is called each time when there are not.
-    pub async fn within(backend: &Arc<Backend>, limit: u32, ask: impl Fn()) -> Self {
-        let connections = &backend.connections;
+    pub async fn within(connections: &Arc<Connections>, limit: u32, ask: impl Fn()) -> Self {
         let take = || {
             let more = |open| (open < limit).then(|| open + 1);
-            connections.open.fetch_update(SeqCst, SeqCst, more).is_ok().then(|| Self(Arc::clone(backend)))
+            connections.open.fetch_update(SeqCst, SeqCst, more).is_ok().then(|| Self(Arc::clone(connections)))
         };
         if let Some(taken) = take() {
             return taken;
@@ -75,10 +81,9 @@ impl Connected {
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        let connections = &self.0.connections;
-        connections.open.fetch_sub(1, SeqCst);
-        if connections.is_wanted() {
-            connections.closed.notify_one();
+        self.0.open.fetch_sub(1, SeqCst);
+        if self.0.is_wanted() {
+            self.0.closed.notify_one();
         }
     }
 }
@@ -104,17 +109,16 @@ mod tests {
 
     #[tokio::test]
     async fn one_is_made_when_one_is_closed() {
-        let (text, address) = ("127.0.0.1:1".into(), "127.0.0.1:1".parse().expect("address"));
-        let backend = Arc::new(Backend::new("a".into(), text, address, 1));
-        let first = Connected::within(&backend, 1, || panic!("there is room")).await;
+        let connections = Arc::<Connections>::default();
+        let first = Connected::within(&connections, 1, || panic!("there is room")).await;
         let asked = Cell::new(0);
-        let mut second = std::pin::pin!(Connected::within(&backend, 1, || asked.set(asked.get() + 1)));
+        let mut second = std::pin::pin!(Connected::within(&connections, 1, || asked.set(asked.get() + 1)));
         let pending = futures_util::poll!(second.as_mut());
-        assert!(pending.is_pending() && asked.get() == 1 && backend.connections.is_wanted());
+        assert!(pending.is_pending() && asked.get() == 1 && connections.is_wanted());
         drop(first);
         let second = second.await;
-        assert!(backend.connections.open() == 1 && !backend.connections.is_wanted());
+        assert!(connections.open() == 1 && !connections.is_wanted());
         drop(second);
-        assert_eq!(backend.connections.open(), 0);
+        assert_eq!(connections.open(), 0);
     }
 }

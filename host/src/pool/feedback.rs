@@ -8,6 +8,7 @@ pub mod orca;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use http::HeaderMap;
+use xxhash_rust::xxh64::xxh64;
 
 use super::Member;
 use super::report::{Report, Said};
@@ -22,56 +23,57 @@ const ORCA: &str = "endpoint-load-metrics";
 /// The header of load reports in base64.
 const ORCA_BIN: &str = "endpoint-load-metrics-bin";
 
-/// The load report that a worker last heard from a backend, as it was written.
-#[derive(Debug, Default)]
-pub struct Heard(Vec<u8>);
-
 /// What all workers know that a backend says of itself.
 #[derive(Debug, Default)]
 pub struct Statements {
     /// One more than the weight; 0: nothing was said.
-    weight: Statement,
+    pub weight: Statement,
     /// 1: it leaves.
-    leaving: Statement,
-    /// When it last said any of it, in Unix milliseconds.
+    pub leaving: Statement,
+    /// 1: it has reported its load.
+    pub load: Statement,
+}
+
+/// One thing that a backend says, or has not said yet: 0.
+#[derive(Debug, Default)]
+pub struct Statement {
+    value: AtomicU32,
+    /// When control was told last, in Unix milliseconds.
+    reported_ms: AtomicU64,
+    /// When it was said last, in Unix milliseconds.
     at_ms: AtomicU64,
 }
 
-#[derive(Debug, Default)]
-struct Statement {
-    value: AtomicU32,
-    reported_ms: AtomicU64,
-}
-
 impl Statements {
-    /// When the backend last said its weight or its state, in Unix milliseconds.
-    pub fn at_ms(&self) -> u64 {
-        self.at_ms.load(Ordering::Relaxed)
-    }
-
     /// Nothing was said.
     pub fn forget(&self) {
-        self.weight.value.store(0, Ordering::Relaxed);
-        self.leaving.value.store(0, Ordering::Relaxed);
-    }
-
-    fn touch(&self, now_ms: u64) {
-        if now_ms.saturating_sub(self.at_ms()) >= PRECISION_MS {
-            self.at_ms.store(now_ms, Ordering::Relaxed);
-        }
+        [&self.weight, &self.leaving, &self.load].into_iter().for_each(Statement::forget);
     }
 }
 
 impl Statement {
-    /// Whether this is to be reported: it is news, and the last is a while ago. Of workers that hear it at once, one is
-    /// answered so. What has to wait is said again with the next response.
+    /// When it was said last, in Unix milliseconds; none if what holds is what holds anyhow.
+    pub fn said_ms(&self) -> Option<u64> {
+        (self.value.load(Ordering::Relaxed) != 0).then(|| self.at_ms.load(Ordering::Relaxed))
+    }
+
+    /// It was not said.
+    pub fn forget(&self) {
+        self.value.store(0, Ordering::Relaxed);
+    }
+
+    /// It is said once more, or anew. Whether that is to be reported: it is news, and the last is a while ago. Of workers
+    /// that hear it at once, one is answered so. What has to wait is said again with the next response.
     fn is_news(&self, value: u32, now_ms: u64) -> bool {
-        if self.value.load(Ordering::Relaxed) == value {
+        let relaxed = Ordering::Relaxed;
+        if now_ms.saturating_sub(self.at_ms.load(relaxed)) >= PRECISION_MS {
+            self.at_ms.store(now_ms, relaxed);
+        }
+        if self.value.load(relaxed) == value {
             return false;
         }
-        let last = self.reported_ms.load(Ordering::Relaxed);
+        let last = self.reported_ms.load(relaxed);
         let waited = now_ms.saturating_sub(last) >= PAUSE_MS;
-        let relaxed = Ordering::Relaxed;
         let is_mine = waited && self.reported_ms.compare_exchange(last, now_ms, relaxed, relaxed).is_ok();
         if is_mine {
             self.value.store(value, relaxed);
@@ -86,54 +88,57 @@ impl Member {
         let said = &self.backend.said;
         if let Some(value) = wanted.weight.as_ref().and_then(|name| headers.remove(&**name)) {
             match weight(value.as_bytes()) {
-                Some(weight) => {
-                    said.touch(now_ms);
-                    if said.weight.is_news(weight + 1, now_ms) {
-                        self.report(Report::Says(Said::Weight(weight)));
-                    }
+                Some(weight) if said.weight.is_news(weight + 1, now_ms) => {
+                    self.report(Report::Says(Said::Weight(weight)));
                 }
+                Some(_) => {}
                 None => self.garbled(),
             }
         }
         if let Some(value) = wanted.state.as_ref().and_then(|name| headers.remove(&**name)) {
             match leaving(value.as_bytes()) {
-                Some(leaving) => {
-                    said.touch(now_ms);
-                    if said.leaving.is_news(leaving.into(), now_ms) {
-                        self.report(Report::Says(Said::Leaving(leaving)));
-                    }
+                Some(leaving) if said.leaving.is_news(leaving.into(), now_ms) => {
+                    self.report(Report::Says(Said::Leaving(leaving)));
                 }
+                Some(_) => {}
                 None => self.garbled(),
             }
         }
         if wanted.orca {
             let plain = headers.remove(ORCA);
             let binary = headers.remove(ORCA_BIN);
-            match (plain, binary) {
+            let is_report = match (plain, binary) {
                 (Some(value), _) => self.hear_report(value.as_bytes(), orca::parse),
                 (None, Some(value)) => self.hear_report(value.as_bytes(), orca::parse_binary),
-                (None, None) => {}
+                (None, None) => false,
+            };
+            if is_report && said.load.is_news(1, now_ms) {
+                self.report(Report::Says(Said::Load));
             }
         }
     }
 
-    /// A load report, which is read only if it is another than before.
-    fn hear_report(&self, value: &[u8], parse: impl Fn(&[u8]) -> orca::Parsed) {
-        {
-            let mut heard = self.heard.borrow_mut();
-            if heard.0 == value {
-                return;
-            }
-            heard.0.clear();
-            heard.0.extend_from_slice(value);
+    /// A load report, which is read only if it is another than what was heard last. Whether it is one.
+    fn hear_report(&self, value: &[u8], parse: impl Fn(&[u8]) -> orca::Parsed) -> bool {
+        let metrics = &self.backend.load.metrics;
+        if value.len() > orca::LONGEST {
+            self.garbled();
+            return false;
+        }
+        let number = xxh64(value, 0);
+        if metrics.is_last(number) {
+            return true;
         }
         let parsed = parse(value);
         if parsed.ignored > 0 {
             self.garbled();
         }
-        if !parsed.metrics.is_empty() {
-            self.backend.load.metrics.report(&parsed.metrics);
+        // An idle server's report may have no number that is not 0, and then says that none is.
+        let is_report = parsed.ignored == 0 || !parsed.metrics.is_empty();
+        if is_report {
+            metrics.report(&parsed.metrics, number);
         }
+        is_report
     }
 
     fn garbled(&self) {
@@ -189,11 +194,13 @@ mod tests {
 
     #[test]
     fn when_it_was_said_is_known_roughly() {
-        let statements = Statements::default();
-        statements.touch(5_000);
-        statements.touch(5_100);
-        assert_eq!(statements.at_ms(), 5_000);
-        statements.touch(5_200);
-        assert_eq!(statements.at_ms(), 5_200);
+        let statement = Statement::default();
+        assert_eq!(statement.said_ms(), None);
+        for (now, known) in [(5_000, 5_000), (5_100, 5_000), (5_200, 5_200)] {
+            statement.is_news(1, now);
+            assert_eq!(statement.said_ms(), Some(known));
+        }
+        statement.forget();
+        assert_eq!(statement.said_ms(), None);
     }
 }

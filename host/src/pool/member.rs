@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::Capacity;
 use super::backend::Backend;
 use super::budget::Budget;
-use super::feedback::Heard;
 use super::outbox::{Ended, Note, Outbox};
 use super::report::{Report, Streak};
 use super::slot::Slot;
@@ -52,8 +51,6 @@ pub struct Member {
     pub limit: Cell<u32>,
     /// Whether it was ejected and is to be tried.
     pub trial: Cell<Trial>,
-    /// What it last said here of its load.
-    pub(super) heard: RefCell<Heard>,
     site: Rc<Site>,
     idle: RefCell<Vec<Waiting>>,
     /// The backend left the pool: connections that come back are closed.
@@ -86,9 +83,9 @@ impl Member {
     /// Without connections yet.
     pub fn new(backend: Arc<Backend>, site: Rc<Site>, readiness: Readiness) -> Self {
         let (readiness, position, limit) = (Cell::new(readiness), Cell::new(u32::MAX), Cell::new(u32::MAX));
-        let (trial, heard, idle, retired) = Default::default();
+        let (trial, idle, retired) = Default::default();
         let (has_left, cut_at, is_cut) = Default::default();
-        Self { backend, readiness, position, limit, trial, heard, site, idle, retired, has_left, cut_at, is_cut }
+        Self { backend, readiness, position, limit, trial, site, idle, retired, has_left, cut_at, is_cut }
     }
 
     /// What it has in common with the pool's others.
@@ -120,17 +117,16 @@ impl Member {
     /// it and there are fewer than `max` idle ones.
     pub fn give_back(&self, mut upstream: Box<Upstream>, now: Instant, max: usize) {
         let mut idle = self.idle.borrow_mut();
-        let is_wanted = self.site.is_limited.get() && self.backend.connections.is_wanted();
+        let others_want = || self.backend.connections.is_wanted() || self.site.capacity.connections.is_wanted();
+        let is_wanted = self.site.is_limited.get() && others_want();
         if idle.len() < max && !self.retired.get() && !is_wanted && upstream.settle() {
             idle.push(Waiting { upstream, since: now });
         }
     }
 
-    /// Closes idle connections: all, or where only those are `wanted` that others want to make instead, so many. Answers how
-    /// many.
-    pub fn give_up(&self, wanted: bool) -> usize {
+    /// Closes so many idle connections. Answers how many there were of them.
+    pub fn give_up(&self, most: usize) -> usize {
         let mut idle = self.idle.borrow_mut();
-        let most = if wanted { self.backend.connections.wanted() as usize } else { usize::MAX };
         // Those that were used last are the likeliest to be used again.
         let given_up = most.min(idle.len());
         idle.drain(..given_up);

@@ -82,6 +82,11 @@ impl<K: Copy + Eq + Hash> Outliers<K> {
         }
     }
 
+    /// Whether it is to be tried.
+    pub fn is_on_trial(&self, key: K) -> bool {
+        self.records.get(&key).is_some_and(|record| record.state == State::Trial)
+    }
+
     /// How that request went. Answers how long it is out again, or that it is in; none if nobody was to try it.
     pub fn tried(&mut self, key: K, well: bool) -> Option<Verdict> {
         let record = self.records.get_mut(&key).filter(|record| record.state == State::Trial)?;

@@ -198,6 +198,12 @@ impl Capacity {
     pub fn join(self: &Arc<Self>, wish: Wish<Same>, most: u32) -> Result<Ticket, Full> {
         let mut state = self.queue.lock();
         let number = state.order.number();
+        if state.order.is_hopeless(&wish) {
+            state.turns.insert(number, Turn::Hopeless);
+            let useless = (state.version, SmallVec::new());
+            drop(state);
+            return Ok(Ticket { capacity: Arc::clone(self), number, useless, ended: None });
+        }
         state.order.join(number, wish, None);
         // From here on whoever frees something sees that somebody waits, or else it is seen now that it is free.
         self.waits(1);
@@ -260,9 +266,14 @@ impl Ticket {
             self.useless.1.extend(grant.iter().filter_map(|grant| grant.backend.clone()).map(Same));
         }
         wish.useless.clone_from(&self.useless.1);
-        state.order.join(self.number, wish, None);
-        self.capacity.waits(1);
-        let woken = state.serve(&self.capacity, Freed::Anything);
+        let mut woken = Vec::new();
+        if state.order.is_hopeless(&wish) {
+            state.turns.insert(self.number, Turn::Hopeless);
+        } else {
+            state.order.join(self.number, wish, None);
+            self.capacity.waits(1);
+            woken = state.serve(&self.capacity, Freed::Anything);
+        }
         drop(state);
         woken.into_iter().for_each(Waker::wake);
         drop(grant);
@@ -271,7 +282,10 @@ impl Ticket {
     /// Any backend will do from now on.
     pub fn unbind(&mut self) {
         let mut state = self.capacity.queue.lock();
-        state.order.unbind(self.number);
+        if state.order.unbind_or_leave(self.number) {
+            self.capacity.waits(-1);
+            state.turns.insert(self.number, Turn::Hopeless);
+        }
         let woken = state.serve(&self.capacity, Freed::Anything);
         drop(state);
         woken.into_iter().for_each(Waker::wake);
@@ -301,6 +315,11 @@ impl Grant {
     /// The place in the pool: whoever takes it gives it back.
     pub fn take_place(&mut self) -> bool {
         std::mem::take(&mut self.place)
+    }
+
+    /// Whether a slot was granted, and is not taken yet.
+    pub fn has_slot(&self) -> bool {
+        self.backend.is_some()
     }
 
     /// The slot at this backend, if that is what was granted: whoever takes it gives it back.

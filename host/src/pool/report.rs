@@ -21,6 +21,8 @@ pub enum Said {
     Weight(u32),
     /// Whether it wants no new clients.
     Leaving(bool),
+    /// It reports its load, which plugins read.
+    Load,
 }
 
 /// Failures of a kind, in a row.

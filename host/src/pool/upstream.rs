@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 
 use super::connect::Stream;
-use super::connections::Connected;
+use super::connections::Counted;
 use super::wake::Link;
 
 /// Largest response head that a backend may send, in bytes.
@@ -71,7 +71,7 @@ pub struct Upstream {
     /// It has carried a request before.
     reused: bool,
     /// It counts among those to its backend.
-    connected: Option<Connected>,
+    connected: Option<Counted>,
 }
 
 /// A request that got no response.
@@ -97,7 +97,7 @@ impl Upstream {
     ///
     /// # Errors
     /// Never in practice: HTTP/1.1 shakes no hands.
-    pub async fn new(stream: Stream, connected: Option<Connected>) -> hyper::Result<Self> {
+    pub async fn new(stream: Stream, connected: Option<Counted>) -> hyper::Result<Self> {
         let (sender, connection) =
             Builder::new().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_SIZE).handshake(stream).await?;
         Ok(Self { sender, connection: Some(connection), ended: false, link: Link::new(), reused: false, connected })
@@ -174,7 +174,7 @@ impl Upstream {
     }
 
     /// After `101 Switching Protocols`: the bare socket, what was already read from it, and what it counts by.
-    pub fn into_socket(self) -> Option<(Stream, Bytes, Option<Connected>)> {
+    pub fn into_socket(self) -> Option<(Stream, Bytes, Option<Counted>)> {
         let parts = self.connection?.into_parts();
         Some((parts.io, parts.read_buf, self.connected))
     }

@@ -16,7 +16,7 @@ use super::forward::Forward;
 use super::line::Phase;
 use crate::decide::Facts;
 use crate::pool::connect::{ConnectError, Stream, connect, is_out_of_descriptors};
-use crate::pool::connections::Connected;
+use crate::pool::connections::{Connected, Counted};
 use crate::pool::queue::order::Wish;
 use crate::pool::queue::{Same, Ticket, Turn, Waited};
 use crate::pool::{Backend, Claim, Member, Place};
@@ -39,7 +39,7 @@ impl Forward<'_> {
         let mut claim = Claim::default();
         if site.is_limited.get() {
             claim.is_loyal = may_wait && !self.policy.limits.bound_timeout.is_zero();
-            let has_room = match self.policy.limits.requests {
+            let has_room = match self.policy.limits.at_pool() {
                 Some(limit) if !exchange.has_place() => {
                     let place = Place::take(site, limit);
                     let has_room = place.is_some();
@@ -55,7 +55,11 @@ impl Forward<'_> {
         }
         let (facts, picked, at) = self.steering.pick(facts, with, &mut claim);
         match picked {
-            Picked::Full(bound) if may_wait => Box::pin(self.wait(facts, with, exchange, claim, bound)).await,
+            Picked::Full(bound) if may_wait => {
+                // Who waits for a backend keeps nobody from another.
+                exchange.set_place(None);
+                Box::pin(self.wait(facts, with, exchange, claim, bound)).await
+            }
             Picked::Full(_) => (facts, Ok((Picked::Nobody, at))),
             picked => (facts, Ok((picked, at))),
         }
@@ -116,7 +120,14 @@ impl Forward<'_> {
             *with = self.proxy.circumstances(Instant::now(), self.hash_seed, with.tried);
             (facts, picked, _) = self.steering.pick(facts, with, &mut claim);
             match picked {
-                Picked::Full(other) => bound = other,
+                Picked::Full(other) => {
+                    bound = other;
+                    exchange.set_place(None);
+                    if claim.grant.as_ref().is_none_or(|grant| !grant.has_slot()) {
+                        // The queue knows less than this worker yet.
+                        tokio::task::yield_now().await;
+                    }
+                }
                 picked => {
                     if let Some(ticket) = ticket {
                         ticket.end(if matches!(picked, Picked::Nobody) { Waited::Left } else { Waited::Served });
@@ -148,14 +159,23 @@ impl Forward<'_> {
         &self,
         backend: &Arc<Backend>,
         timeout: Duration,
-    ) -> Result<(Stream, Connected), ConnectError> {
-        let began = Instant::now();
-        let connected = match self.policy.limits.backend_connections {
-            None => Connected::count(backend),
-            Some(limit) => {
-                let within = Connected::within(backend, limit, || self.proxy.bells.ring());
-                tokio::time::timeout(timeout, within).await.map_err(|_| ConnectError::Timeout(timeout))?
-            }
+    ) -> Result<(Stream, Counted), ConnectError> {
+        let (began, limits, ask) = (Instant::now(), &self.policy.limits, || self.proxy.bells.ring());
+        let counted = async {
+            let backend = match limits.backend_connections {
+                None => Connected::count(&backend.connections),
+                Some(limit) => Connected::within(&backend.connections, limit, ask).await,
+            };
+            let pool = match limits.connections {
+                None => None,
+                Some(limit) => Some(Connected::within(&self.steering.site().capacity.connections, limit, ask).await),
+            };
+            Counted { _backend: backend, _pool: pool }
+        };
+        let connected = match limits.backend_connections.or(limits.connections) {
+            // Nothing is waited for.
+            None => counted.await,
+            Some(_) => tokio::time::timeout(timeout, counted).await.map_err(|_| ConnectError::Limit(timeout))?,
         };
         match connect(&backend.address, timeout.saturating_sub(began.elapsed())).await {
             Err(ConnectError::Io(error)) if is_out_of_descriptors(&error) => {

@@ -56,8 +56,13 @@ impl Forward<'_> {
             };
             let Some(body) = payload.outgoing() else { return Err(Failed::Final(Error::Reset)) };
             let timeout = self.policy.response_timeout;
-            let shorter =
-                retry.per_try_timeout.filter(|_| may_follow && retry.timeout && self.is_another(tried, member));
+            let shorter = retry.per_try_timeout.filter(|_| {
+                may_follow
+                    && retry.timeout
+                    && payload.may_come_again()
+                    && self.steering.has_retry()
+                    && self.is_another(tried, member)
+            });
             self.line.await_backend(shorter.map_or(timeout, |shorter| shorter.min(timeout)), self.left());
             let request = request(facts, body, member);
             let leaves = || may_follow && payload.is_whole() && self.leaves(tried, member);
@@ -138,6 +143,8 @@ impl Forward<'_> {
                         (OutcomeKind::Timeout, Failed::Final(Error::RequestTimeout))
                     }
                     ConnectError::Timeout(_) => elsewhere(OutcomeKind::Timeout, Error::ConnectTimeout),
+                    // Our own limit says nothing of the backend.
+                    ConnectError::Limit(_) => elsewhere(OutcomeKind::Cancelled, Error::QueueTimeout),
                     ConnectError::Io(_) => elsewhere(OutcomeKind::ConnectError, Error::Connect),
                 })
             }

@@ -54,8 +54,13 @@ impl Proxy {
     pub fn give_up_idle(&self, wanted: bool) {
         let view = Rc::clone(&self.view.borrow());
         for steering in view.steering.iter().filter(|steering| !wanted || steering.site().is_limited.get()) {
-            for member in steering.members().iter().filter(|member| !wanted || member.backend.connections.is_wanted()) {
-                member.give_up(wanted);
+            let mut in_pool = steering.site().capacity.connections.wanted() as usize;
+            for member in &*steering.members() {
+                let most = match wanted {
+                    true => in_pool.max(member.backend.connections.wanted() as usize),
+                    false => usize::MAX,
+                };
+                in_pool = in_pool.saturating_sub(member.give_up(most));
             }
         }
     }

@@ -186,7 +186,8 @@ impl HttpBody for RequestBody {
             } else if self.line.phase() != Phase::Body {
                 self.line.enter(Phase::Body);
             } else if self.line.watch().is_over() {
-                return self.stop(Error::BodyTimeout);
+                let is_request_over = self.line.is_request_over();
+                return self.stop(if is_request_over { Error::RequestTimeout } else { Error::BodyTimeout });
             }
             return Poll::Pending;
         };

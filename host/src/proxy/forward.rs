@@ -92,6 +92,7 @@ impl Forward<'_> {
         self.steering.earn_retries(retry);
         let mut tried: Vec<Rc<Member>> = Vec::new();
         let mut last: Last = Err(Error::NoBackend);
+        let mut cost = Cost::Nothing;
         let mut now = Instant::now();
         loop {
             let mut with = self.proxy.circumstances(now, self.hash_seed, &tried);
@@ -105,12 +106,16 @@ impl Forward<'_> {
                 Err(error) => return (facts, Err(error)),
             };
             let member = Rc::clone(slot.member());
+            // Only now it is known that there is another.
+            if !tried.is_empty() && !self.steering.affords_retry(cost == Cost::Retry) {
+                drop(slot);
+                return self.conclude(facts, last, with);
+            }
             if let Ok((answer, _)) = last {
                 answer.discard(self.policy.max_idle);
             }
             exchange.attempted();
             let in_flight = InFlight::begin(slot, began, note);
-            let cost;
             (last, cost) = match self.attempt(&facts, &mut payload, in_flight, &tried).await {
                 Ok(answer) => {
                     let is_last = !is_unwanted(&facts, &answer, retry) || !payload.is_whole();
@@ -123,7 +128,7 @@ impl Forward<'_> {
                 Err(Failed::Final(error)) => return (facts, Err(error)),
                 Err(Failed::Elsewhere(error, cost)) => (Err(error), cost),
             };
-            if tried.len() >= retry.retries as usize || !self.steering.affords_retry(cost == Cost::Retry) {
+            if tried.len() >= retry.retries as usize {
                 return self.conclude(facts, last, with);
             }
             tried.push(member);

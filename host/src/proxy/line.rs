@@ -93,7 +93,10 @@ impl Line {
         match phase {
             Phase::Idle => self.watch.set(self.idle_timeout),
             Phase::Head => self.watch.set(self.header_timeout),
-            Phase::Body => self.watch.set(self.body_timeout),
+            Phase::Body => {
+                self.watch.set(self.body_timeout);
+                self.shorten();
+            }
             Phase::Response => self.watch.set(self.write_timeout),
             Phase::Backend | Phase::Queue | Phase::Busy => self.watch.clear(),
         }
@@ -103,6 +106,7 @@ impl Line {
     pub(super) fn begin(&self) {
         self.early.set(false);
         self.answering.set(false);
+        self.until.set(None);
         self.enter(Phase::Busy);
     }
 
@@ -123,9 +127,19 @@ impl Line {
     pub fn await_backend_again(&self) {
         self.phase.set(Phase::Backend);
         self.watch.set(self.patience.get());
+        self.shorten();
+    }
+
+    /// No longer than what is left in all.
+    fn shorten(&self) {
         if let Some(until) = self.until.get() {
             self.watch.shorten(until.saturating_duration_since(Instant::now()));
         }
+    }
+
+    /// Whether the time of all attempts has passed.
+    pub(super) fn is_request_over(&self) -> bool {
+        self.until.get().is_some_and(|until| until <= Instant::now())
     }
 
     /// What is waited for must come within `at_most`, if it has not less time anyway.

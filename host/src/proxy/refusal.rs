@@ -1,7 +1,9 @@
 //! Answers to a client whose connection hyper has given up, or never got: said on the bare socket.
 
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -43,8 +45,10 @@ pub(super) async fn refuse_shortly(proxy: &Proxy, socket: TcpStream, error: Erro
 /// Says so to a connection for which there is no descriptor, if it takes that at once, and closes it.
 pub fn turn_away(socket: &TcpStream) {
     // What the client has sent would make the kernel reset the connection, and the answer be lost.
-    let _ = socket.try_read(&mut [0; 4096]);
-    let _ = socket.try_write(&Error::OutOfDescriptors.to_bytes());
+    // Past tokio, which knows nothing of a socket that is new to it.
+    let socket = SockRef::from(socket);
+    let _ = socket.recv(&mut [MaybeUninit::uninit(); 4096]);
+    let _ = socket.send(&Error::OutOfDescriptors.to_bytes());
 }
 
 /// What was wrong with a head that hyper could not parse.

@@ -47,6 +47,11 @@ impl Payload {
         }
     }
 
+    /// Whether it can be sent once more, as far as can be told before it is sent.
+    pub fn may_come_again(&self) -> bool {
+        !matches!(self, Self::Once(_)) && self.is_whole()
+    }
+
     /// Whether it can be sent from its beginning.
     pub fn is_whole(&self) -> bool {
         match self {
@@ -72,6 +77,9 @@ struct Kept {
     is_lost: bool,
 }
 
+/// What is not counted of the overhead: a body of the largest size that is kept comes in some pieces.
+const FREE: usize = 64 * size_of::<Piece>();
+
 enum Piece {
     Data(Bytes),
     Trailers(HeaderMap),
@@ -83,12 +91,14 @@ impl Kept {
             return;
         }
         if let Some(data) = frame.data_ref() {
-            self.bytes += data.len();
+            // Of small pieces, what keeps them is more than what they hold.
+            self.bytes += data.len() + size_of::<Piece>();
             self.pieces.push(Piece::Data(data.clone()));
         } else if let Some(trailers) = frame.trailers_ref() {
             self.pieces.push(Piece::Trailers(trailers.clone()));
         }
-        if self.bytes > limit {
+        let overhead = self.pieces.len() * size_of::<Piece>();
+        if self.bytes.saturating_sub(FREE.min(overhead)) > limit {
             (self.pieces, self.is_lost) = (Vec::new(), true);
         }
     }

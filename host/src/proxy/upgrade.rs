@@ -14,7 +14,7 @@ use super::exchange::Exchange;
 use super::line::{Line, Phase};
 use crate::pool::Member;
 use crate::pool::connect::Stream;
-use crate::pool::connections::Connected;
+use crate::pool::connections::Counted;
 
 /// The backend's side of an upgraded connection.
 pub struct Tunnel {
@@ -25,7 +25,7 @@ pub struct Tunnel {
     /// Lasts as long as the tunnel.
     pub exchange: Option<Box<Exchange>>,
     /// The connection counts as long.
-    pub connected: Option<Connected>,
+    pub connected: Option<Counted>,
     /// Whose it is.
     pub member: Rc<Member>,
 }

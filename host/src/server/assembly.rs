@@ -296,7 +296,7 @@ fn build_pool(
     let Some(known) = known else {
         let rows = Pool::rows(&members, &policy.recovery);
         let (version, limits) = (1, &policy.limits);
-        let capacity = Capacity::new(limits.requests, Pool::spots(&members, &rows, limits), version, workers);
+        let capacity = Capacity::new(limits.at_pool(), Pool::spots(&members, &rows, limits), version, workers);
         let pool = Pool {
             name: Arc::clone(name),
             rows,

@@ -105,7 +105,11 @@ pub fn run(config: Config, path: Option<&Path>) -> Result<(), Vec<StartError>> {
 
 fn local<T>(work: impl Future<Output = Result<T, Vec<StartError>>>) -> Result<T, Vec<StartError>> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-    runtime.map_err(|error| vec![error.into()])?.block_on(work)
+    let runtime = runtime.map_err(|error| vec![error.into()])?;
+    let done = runtime.block_on(work);
+    // A look-up of a name that hangs must not keep the process.
+    runtime.shutdown_background();
+    done
 }
 
 fn registry(config: &Config, workers: usize) -> Result<Registry, Vec<StartError>> {
@@ -196,6 +200,8 @@ enum Done {
     Checked(Box<Answer>),
     /// The time of an ejection is over.
     Readmit(Arc<str>, Arc<Backend>),
+    /// A trial has taken long.
+    OfferTrial(Arc<str>, Arc<Backend>),
     /// The success rates of a pool's backends are to be compared.
     Compare(Arc<str>),
     /// A change that is under way can be begun again.
@@ -309,6 +315,7 @@ impl Control {
             Done::Ready => self.overview.set_ready(true),
             Done::Checked(answer) => self.on_checked(*answer),
             Done::Readmit(pool, backend) => self.readmit(&pool, &backend),
+            Done::OfferTrial(pool, backend) => self.offer_trial(&pool, &backend),
             Done::Compare(pool) => self.compare_outcomes(&pool),
             Done::Due(operation) => self.begin_again(operation),
             Done::Loaded { plugin, loaded, reply } => self.on_loaded(&plugin, loaded, reply),

@@ -102,7 +102,10 @@ impl Snapshot {
         let positions: HashMap<_, _> = positions.map(|(at, member)| (Arc::as_ptr(&member.backend), at)).collect();
         for (backend, change) in changes {
             if let Some(position) = positions.get(&Arc::as_ptr(&backend)) {
-                change(&mut members[*position].condition);
+                let condition = &mut members[*position].condition;
+                change(condition);
+                // What was found out under other settings.
+                condition.keep_to(&known.policy);
             }
         }
         let differ = |(a, b): (&PoolMember, &PoolMember)| a.condition != b.condition;

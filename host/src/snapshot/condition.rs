@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::PoolMember;
+use super::{Policy, PoolMember};
 use crate::config::{Panic, Recovery, Serve};
 use crate::decide::Readiness;
 
@@ -34,6 +34,21 @@ pub enum Ejection {
     Ejected,
     /// One request may go there, and decides.
     Trial,
+}
+
+impl Condition {
+    /// Forgets what a pool with this policy does not look for: it would never be taken back.
+    pub fn keep_to(&mut self, policy: &Policy) {
+        if policy.outlier.is_none() {
+            self.ejection = Ejection::None;
+        }
+        if policy.recovery.slow_start.is_none() {
+            self.ramp = None;
+        }
+        if policy.feedback.is_none() {
+            (self.leaving, self.weight) = (false, None);
+        }
+    }
 }
 
 impl PoolMember {
@@ -119,7 +134,8 @@ pub(crate) fn begin_slowly(next: &mut [PoolMember], before: &[PoolMember], recov
     let ready: HashSet<_> = ready.collect();
     let mut begun = Vec::new();
     for (position, member) in next.iter_mut().enumerate() {
-        if member.readiness() != Readiness::Ready {
+        // A trial is not the return yet.
+        if !is_in(member) {
             member.condition.ramp = None;
         } else if member.condition.ramp.is_none() && !ready.contains(&Arc::as_ptr(&member.backend)) {
             member.condition.ramp = Some(LEAST);

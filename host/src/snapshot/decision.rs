@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::post::{Held, Holder, Post};
 use super::shadow::Answered;
 use super::steering::{Known, State};
-use super::{Slot, Steering, binding};
+use super::{Ejection, Slot, Steering, binding};
 use crate::decide::{
     Affinity, Balancer, Facts, Fault, Head, Key, Keyed, Moment, Observer, Readiness, Verdict, check, check_found,
     fallback, key,
@@ -324,7 +324,10 @@ fn fall_back(state: &mut State, tried: &[Rc<Member>], claim: &mut Claim) -> Fall
             .pool
             .members
             .iter()
-            .map(|member| if member.backup { member.state } else { Readiness::Down })
+            .map(|member| match member.condition.ejection {
+                Ejection::None if member.backup => member.readiness(),
+                _ => Readiness::Down,
+            })
             .collect();
         found = fallback::next_with(&mut state.cursor, &backups, &tried, &mut take);
     }

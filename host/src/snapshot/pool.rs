@@ -202,7 +202,7 @@ impl Pool {
     /// Whether it takes any number of requests, at any of its backends.
     pub fn is_unlimited(&self) -> bool {
         let limits = &self.policy.limits;
-        limits.requests.is_none() && self.members.iter().all(|member| limits.at_backend(member.max_requests).is_none())
+        limits.at_pool().is_none() && self.members.iter().all(|member| limits.at_backend(member.max_requests).is_none())
     }
 
     /// Where requests may wait for room: at backends that are not down.

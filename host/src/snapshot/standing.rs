@@ -32,6 +32,11 @@ impl Steering {
         may
     }
 
+    /// Whether the budget would let a request go to another backend.
+    pub fn has_retry(&self) -> bool {
+        self.site.budget.has()
+    }
+
     /// Whether a backend is ready that is neither `member` nor among the `tried`.
     pub fn has_another(&self, tried: &[Rc<Member>], member: &Member) -> bool {
         self.state.borrow().members.iter().any(|other| {
@@ -51,13 +56,8 @@ impl Steering {
         let backends = state.pool.members.iter().map(|member| &member.backend);
         let (members, gone) = carried(&state.members, backends, |backend| self.member(backend));
         state.members = members;
-        let cut = state.pool.policy.recovery.drain_timeout.map(|time| Instant::now() + time);
-        for member in gone {
-            member.retire();
-            if member.set_cut(cut) {
-                state.leaving.push(Rc::downgrade(&member));
-            }
-        }
+        gone.iter().for_each(|member| member.retire());
+        state.end_in_time(&gone);
     }
 
     /// Of each member, as it is now.
@@ -69,7 +69,9 @@ impl Steering {
             let readiness = known.readiness();
             // In a panic it is asked all the same.
             member.set_left(readiness == Readiness::Down && member.readiness.get() == Readiness::Down);
-            if member.set_cut(cut.filter(|_| readiness == Readiness::Draining)) {
+            // Whether it is well or not: what was to end, ends.
+            let drains = known.state != Readiness::Ready || known.condition.leaving;
+            if member.set_cut(cut.filter(|_| drains)) {
                 state.leaving.push(Rc::downgrade(member));
             }
         }
@@ -92,12 +94,24 @@ impl Steering {
             member.limit.set(limits.at_backend(known.max_requests).unwrap_or(u32::MAX));
         }
         let spots = || Pool::spots(&pool.members, &pool.rows, &limits);
-        pool.capacity.applied(self.worker, pool.adjustment, limits.requests, spots);
+        pool.capacity.applied(self.worker, pool.adjustment, limits.at_pool(), spots);
     }
 
     /// A member that was not there yet.
     pub(super) fn member(&self, backend: &Arc<Backend>) -> Rc<Member> {
         Rc::new(Member::new(Arc::clone(backend), Rc::clone(&self.site), Readiness::Down))
+    }
+
+    /// The pool is gone: what goes on at its backends ends by itself, or when it has drained for long enough.
+    pub(super) fn leave(&self) {
+        let state = &mut *self.state.borrow_mut();
+        let members = Rc::clone(&state.members);
+        state.end_in_time(&members);
+    }
+
+    /// The same as a [tick](Steering::tick), for a pool that is gone.
+    pub fn tick_left(&self, now: Instant) {
+        self.cut_off(&mut self.state.borrow_mut(), now);
     }
 
     /// Cuts off what has drained for long enough.
@@ -107,6 +121,12 @@ impl Steering {
 }
 
 impl State {
+    /// What goes on at these is cut off when they have drained for long enough.
+    fn end_in_time(&mut self, members: &[Rc<Member>]) {
+        let cut = self.pool.policy.recovery.drain_timeout.map(|time| Instant::now() + time);
+        self.leaving.extend(members.iter().filter(|member| member.set_cut(cut)).map(Rc::downgrade));
+    }
+
     /// Of each member, as it is.
     fn set_readiness(&mut self) {
         let new_clients = |row: &Row| match row.readiness {

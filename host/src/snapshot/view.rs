@@ -1,6 +1,6 @@
 //! A snapshot as one worker serves it.
 
-use std::cell::LazyCell;
+use std::cell::{LazyCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub struct View {
     pub steering: Vec<Rc<Steering>>,
     /// By the number of the route: its router, if it has one.
     pub routing: Rc<[Option<Rc<Routing>>]>,
+    /// Pools that are gone, while something goes on there.
+    pub left: RefCell<Vec<Rc<Steering>>>,
     worker: usize,
     events: UnboundedSender<Event>,
 }
@@ -36,7 +38,8 @@ impl View {
             hash_seed: snapshot.hash_seed,
         };
         let (steering, routing, events) = (Vec::new(), Rc::new([]), events.clone());
-        Self { snapshot: Arc::new(nothing), steering, routing, worker, events }.next(snapshot, crew, true).0
+        let left = RefCell::default();
+        Self { snapshot: Arc::new(nothing), steering, routing, left, worker, events }.next(snapshot, crew, true).0
     }
 
     /// The view of `snapshot`: pools and routes of the same name keep what they have, but for the instances that
@@ -65,7 +68,10 @@ impl View {
         } else {
             self.next_routing(&snapshot, crew, anew, &mut refused)
         };
-        (Self { snapshot, steering, routing, worker: self.worker, events: self.events.clone() }, refused)
+        let gone = self.steering.iter().filter(|known| !steering.iter().any(|now| Rc::ptr_eq(now, known)));
+        gone.clone().for_each(|steering| steering.leave());
+        let left = RefCell::new(gone.chain(&*self.left.borrow()).cloned().collect());
+        (Self { snapshot, steering, routing, left, worker: self.worker, events: self.events.clone() }, refused)
     }
 
     fn next_routing(

@@ -287,6 +287,32 @@ fn a_backend_never_has_more_connections_than_it_takes() {
 }
 
 #[test]
+fn a_pool_never_has_more_connections_than_it_takes() {
+    let backends = ["a", "b", "c"].map(Backend::echo);
+    let pool = "limits = { connections = 4, queue = 1000 }";
+    let host = Setup::over(&backends.iter().collect::<Vec<_>>()).pool(pool).start();
+    let open = || host.metrics().sum("trimtab_backend_connections", &[]);
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..12)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        assert_eq!(host.client().get("/").status, 200);
+                    }
+                })
+            })
+            .collect();
+        while !clients.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            // Each backend is read after the other, so a connection that moves may be seen twice.
+            assert!(open() <= 8.0, "{}", open());
+        }
+    });
+    eventually("no more are kept", || (1.0..=4.0).contains(&open()));
+    assert!(backends.iter().all(|backend| backend.requests() == 200), "round-robin over all of them");
+    eventually("the backends see no more either", || backends.iter().map(Backend::open).sum::<usize>() <= 4);
+}
+
+#[test]
 fn an_idle_connection_of_another_worker_is_closed_for_one_that_is_needed() {
     let a = Backend::echo("a");
     let host = Setup::over(&[&a]).pool("limits = { backend_connections = 1 }").start();

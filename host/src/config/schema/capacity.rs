@@ -14,6 +14,7 @@ pub(super) fn limits(value: Value<'_>) -> Option<Capacity> {
     let requests = table.optional("requests", values::whole(LIMIT));
     let backend_requests = table.optional("backend_requests", values::whole(LIMIT));
     let backend_connections = table.optional("backend_connections", values::whole(LIMIT));
+    let connections = table.optional("connections", values::whole(LIMIT));
     let queue = table.or("queue", default.queue, values::whole(0..=1_000_000));
     let queue_timeout = table.or("queue_timeout", default.queue_timeout, values::duration(values::TIMEOUT));
     let bound = |value: Value<'_>| {
@@ -25,5 +26,6 @@ pub(super) fn limits(value: Value<'_>) -> Option<Capacity> {
     };
     let bound_timeout = table.or("bound_timeout", queue_timeout / 2, bound);
     table.finish();
-    Some(Capacity { requests, backend_requests, backend_connections, queue, queue_timeout, bound_timeout })
+    let limits = Capacity { requests, backend_requests, backend_connections, connections, ..default };
+    Some(Capacity { queue, queue_timeout, bound_timeout, ..limits })
 }

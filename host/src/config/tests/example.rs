@@ -230,8 +230,9 @@ fn defaults_are_as_documented() {
     assert_eq!((pool.request_timeout, pool.retry, pool.outlier), (None, Retry::default(), None));
     let drain_timeout = Some(seconds(300));
     assert_eq!(pool.recovery, Recovery { panic: None, slow_start: None, drain_timeout });
-    let Capacity { requests, backend_requests, backend_connections, queue, queue_timeout, bound_timeout } = pool.limits;
-    assert_eq!((requests, backend_requests, backend_connections), (None, None, None));
+    let Capacity { requests, backend_requests, backend_connections, connections, .. } = pool.limits;
+    assert_eq!((requests, backend_requests, backend_connections, connections), (None, None, None, None));
+    let Capacity { queue, queue_timeout, bound_timeout, .. } = pool.limits;
     assert_eq!((queue, queue_timeout, bound_timeout), (100, seconds(5), Duration::from_millis(2500)));
     let backend = &pool.backends[0];
     assert_eq!((&*backend.id, backend.weight, backend.backup, backend.draining), ("10.0.0.1:80", 1, false, false));

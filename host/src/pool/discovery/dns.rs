@@ -26,6 +26,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const TRIES: usize = 2;
 /// For all of an answer, targets of services and retries over TCP included.
 const OVERALL: Duration = Duration::from_secs(20);
+/// After an answer of which a part is missing it is asked again, in seconds.
+const SOON: u32 = 5;
 /// Targets of services that are asked for at a time.
 const AT_A_TIME: usize = 16;
 
@@ -75,7 +77,7 @@ impl Asker {
         let resolver = self.resolver().await?;
         match self.source.question.clone() {
             DnsQuestion::Addresses(name, port) => {
-                let name = Name::from_utf8(&*name).map_err(|error| error.to_string())?;
+                let name = parsed(&name)?;
                 let Resolved { addresses, ttl, missing } = self.resolve(&resolver, &name).await?;
                 let backends = addresses.iter().flatten().map(|ip| self.backend(None, *ip, port, self.source.weight));
                 let ttl = Duration::from_secs(ttl.into());
@@ -84,7 +86,7 @@ impl Asker {
                 Ok(answer)
             }
             DnsQuestion::Services(name) => {
-                let name = Name::from_utf8(&*name).map_err(|error| error.to_string())?;
+                let name = parsed(&name)?;
                 self.ask_for_services(&resolver, name).await
             }
         }
@@ -116,7 +118,7 @@ impl Asker {
                     Some(addresses)
                 }
                 Err(error) => {
-                    ttl = 0;
+                    ttl = ttl.min(SOON);
                     problem = problem.or(Some(format!("{name}: {error}")));
                     self.known.get(&name).cloned()
                 }
@@ -167,8 +169,7 @@ impl Asker {
             None => return Err(nothing(exists, "it has no address")),
         }
         if missing.is_some() {
-            // To be found out soon.
-            ttl = 0;
+            ttl = ttl.min(SOON);
         }
         Ok(Resolved { addresses, ttl, missing })
     }
@@ -216,6 +217,16 @@ impl Asker {
         let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         builder.with_options(options).build().map_err(|error| error.to_string())
     }
+}
+
+/// A name as it was configured. One with a dot is whole: of the system's domains to search in, each kind of record might
+/// be found in another.
+fn parsed(name: &str) -> Result<Name, String> {
+    let mut parsed = Name::from_ascii(name).map_err(|error| error.to_string())?;
+    if name.contains('.') {
+        parsed.set_fqdn(true);
+    }
+    Ok(parsed)
 }
 
 /// One question. `read` takes the records that are meant; others, such as those of aliases on the way, count for how

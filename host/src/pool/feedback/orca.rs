@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::decide::metrics::MOST;
 
 /// Bytes of a header beyond which it is not read.
-const LONGEST: usize = 8 << 10;
+pub const LONGEST: usize = 8 << 10;
 /// Bytes that the name of a metric may have.
 const LONGEST_NAME: usize = 128;
 /// Metrics with a field of their own, the name in JSON beside.

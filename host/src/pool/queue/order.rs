@@ -125,10 +125,22 @@ impl<B: Clone + PartialEq, W> Order<B, W> {
                 wish.bound = None;
             }
         }
-        let hopeless = |wish: &Wish<B>| {
-            wish.bound.is_none() && !spots.iter().any(|spot| spot.open && !wish.tried.contains(&spot.backend))
-        };
-        self.waiting.extract_if(.., |_, (wish, _)| hopeless(wish)).map(|(number, (_, waker))| (number, waker)).collect()
+        self.waiting
+            .extract_if(.., |_, (wish, _)| is_hopeless(spots, wish))
+            .map(|(number, (_, waker))| (number, waker))
+            .collect()
+    }
+
+    /// Whether there is no backend that such a one could wait for.
+    pub fn is_hopeless(&self, wish: &Wish<B>) -> bool {
+        is_hopeless(&self.spots, wish)
+    }
+
+    /// Any backend will do from now on, if there is one; else it waits no more. Answers whether it does not.
+    pub fn unbind_or_leave(&mut self, number: u64) -> bool {
+        self.unbind(number);
+        let is_hopeless = self.waiting.get(&number).is_some_and(|(wish, _)| self.is_hopeless(wish));
+        is_hopeless && self.leave(number)
     }
 
     /// Takes for waiters what they need of what was freed, in their order. They wait no more.
@@ -158,8 +170,13 @@ impl<B: Clone + PartialEq, W> Order<B, W> {
                     continue;
                 }
             }
-            if !matches!(freed, Freed::Anything) {
-                // One thing was freed, and is used.
+            // One thing was freed; who had a place used something else.
+            let is_used = match freed {
+                Freed::Backend(_) => true,
+                Freed::Place => place,
+                Freed::Anything => false,
+            };
+            if is_used {
                 break;
             }
         }
@@ -192,6 +209,10 @@ impl<B: Clone + PartialEq, W> Order<B, W> {
         }
         self.spots.iter().filter(will_do).find_map(take)
     }
+}
+
+fn is_hopeless<B: PartialEq>(spots: &[Spot<B>], wish: &Wish<B>) -> bool {
+    wish.bound.is_none() && !spots.iter().any(|spot| spot.open && !wish.tried.contains(&spot.backend))
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ pub(super) struct Conditions {
     pending: HashMap<Arc<str>, Vec<(Arc<Backend>, Change)>>,
     is_due: bool,
     ramps: Vec<Ramp>,
-    climbing: bool,
+    /// When they get more.
+    climb_at: Option<Instant>,
 }
 
 /// What is to become of a condition, whatever else becomes of it meanwhile.
@@ -85,16 +86,22 @@ impl Control {
 
     fn climb_later(&mut self) {
         let step = self.conditions.ramps.iter().map(|ramp| step(ramp.time)).min();
-        if let Some(step) = step.filter(|_| !self.conditions.climbing) {
-            self.conditions.climbing = true;
+        let Some(step) = step else { return };
+        let due = Instant::now() + step;
+        if self.conditions.climb_at.is_none_or(|at| due < at) {
+            self.conditions.climb_at = Some(due);
             self.later(step, Done::Climb);
         }
     }
 
     /// Who starts slowly gets more.
     pub(super) fn climb_on(&mut self) {
-        self.conditions.climbing = false;
         let now = Instant::now();
+        if self.conditions.climb_at.is_some_and(|at| now < at) {
+            // It was to be later, and then sooner: this is the one of before.
+            return;
+        }
+        self.conditions.climb_at = None;
         for ramp in std::mem::take(&mut self.conditions.ramps) {
             let percent = percent(now - ramp.since, ramp.time);
             // Who is not ready any more begins again when it is.

@@ -125,9 +125,15 @@ impl Control {
 
     /// A source has answered, or not.
     pub(super) fn on_found(&mut self, found: Found) {
+        if !self.sources.by_pool.get(&found.pool).is_some_and(|source| source.number == found.number) {
+            return;
+        }
         if self.holding {
-            // A reload that is put in place would not know of it. The newest counts.
-            self.sources.held.insert(Arc::clone(&found.pool), found);
+            // A reload that is put in place would not know of it. The newest counts, but no failure for an answer.
+            let answered = self.sources.held.get(&found.pool).is_some_and(|held| held.outcome.is_ok());
+            if found.outcome.is_ok() || !answered {
+                self.sources.held.insert(Arc::clone(&found.pool), found);
+            }
             return;
         }
         let Found { pool, number, outcome, read } = found;

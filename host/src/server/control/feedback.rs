@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Control, Done};
 use crate::pool::Backend;
+use crate::pool::feedback::Statement;
 use crate::pool::report::Said;
 
 impl Control {
@@ -16,10 +17,12 @@ impl Control {
             Said::Leaving(leaving) => {
                 tracing::info!(%pool, backend = %backend.id, leaving, "it says whether it drains")
             }
+            Said::Load => tracing::debug!(%pool, backend = %backend.id, "it reports its load"),
         }
         self.set_condition(pool, backend, move |condition| match said {
             Said::Weight(weight) => condition.weight = Some(weight),
             Said::Leaving(leaving) => condition.leaving = leaving,
+            Said::Load => {}
         });
         if !self.said.iter().any(|known| Arc::ptr_eq(known, backend)) {
             self.said.push(Arc::clone(backend));
@@ -27,16 +30,41 @@ impl Control {
         }
     }
 
-    /// Whether a backend has not said anything for so long that it does not count any more: whoever gets no requests cannot
-    /// take back what he said.
+    /// Whether a backend has not said something for so long that it does not count any more: whoever gets no requests
+    /// cannot take back what he said.
     pub(super) fn look_whether_unsaid(&mut self, pool: &Arc<str>, backend: &Arc<Backend>) {
-        let left = self.hold(pool).map(|hold| hold.saturating_sub(since(backend.said.at_ms())));
-        if let Some(left) = left.filter(|left| !left.is_zero()) {
-            return self.later(left, Done::Unsaid(Arc::clone(pool), Arc::clone(backend)));
+        let hold = self.hold(pool).unwrap_or_default();
+        let left = |statement: &Statement| statement.said_ms().map(|at_ms| hold.saturating_sub(since(at_ms)));
+        let said = &backend.said;
+        let is_over = |statement| left(statement).is_some_and(|left| left.is_zero());
+        let (weight, leaving, load) = (is_over(&said.weight), is_over(&said.leaving), is_over(&said.load));
+        if weight {
+            said.weight.forget();
         }
-        self.said.retain(|known| !Arc::ptr_eq(known, backend));
+        if leaving {
+            said.leaving.forget();
+        }
+        if load {
+            said.load.forget();
+            backend.load.metrics.clear();
+        }
+        if weight || leaving {
+            tracing::debug!(%pool, backend = %backend.id, weight, leaving, "what it said of itself counts no more");
+            self.set_condition(pool, backend, move |condition| {
+                condition.weight = condition.weight.filter(|_| !weight);
+                condition.leaving &= !leaving;
+            });
+        }
+        match [&said.weight, &said.leaving, &said.load].into_iter().filter_map(left).min() {
+            Some(next) => self.later(next, Done::Unsaid(Arc::clone(pool), Arc::clone(backend))),
+            None => self.said.retain(|known| !Arc::ptr_eq(known, backend)),
+        }
+    }
+
+    /// A backend has died: what it said of itself died with it.
+    pub(super) fn forget_what_it_said(&mut self, pool: &Arc<str>, backend: &Arc<Backend>) {
         backend.said.forget();
-        tracing::debug!(%pool, backend = %backend.id, "what it said of itself counts no more");
+        backend.load.metrics.clear();
         self.set_condition(pool, backend, |condition| (condition.leaving, condition.weight) = (false, None));
     }
 

@@ -28,6 +28,7 @@ impl Control {
                 Some(Transition::Fell) => {
                     let why = failure.as_deref().unwrap_or_default();
                     tracing::warn!(%pool, backend = %backend.id, "unhealthy: {why}");
+                    self.forget_what_it_said(&pool, &backend);
                 }
                 None => {}
             }

@@ -12,6 +12,9 @@ use crate::pool::outlier::{Counts, Outliers, Verdict};
 use crate::pool::report::Report;
 use crate::snapshot::{Ejection, Pool};
 
+/// Least time that a trial is given.
+const TRIAL: Duration = Duration::from_secs(5);
+
 /// Outlier detection of the pools that have it.
 #[derive(Default)]
 pub(super) struct Detection {
@@ -83,8 +86,18 @@ impl Control {
         let Some(watched) = self.detection.pools.get_mut(pool) else { return };
         if watched.outliers.is_due(Arc::as_ptr(backend)) {
             backend.end_streaks();
-            backend.offer_trial();
             self.set_condition(pool, backend, |condition| condition.ejection = Ejection::Trial);
+            self.offer_trial(pool, backend);
+        }
+    }
+
+    /// One request may try this backend; another, if that one takes so long that nothing comes of it.
+    pub(super) fn offer_trial(&mut self, pool: &Arc<str>, backend: &Arc<Backend>) {
+        let policy = self.pool(pool).and_then(|pool| pool.policy.outlier);
+        let Some(watched) = self.detection.pools.get(pool) else { return };
+        if let Some(policy) = policy.filter(|_| watched.outliers.is_on_trial(Arc::as_ptr(backend))) {
+            backend.offer_trial();
+            self.later(policy.ejection.max(TRIAL), Done::OfferTrial(Arc::clone(pool), Arc::clone(backend)));
         }
     }
 
@@ -147,5 +160,5 @@ impl Detection {
 fn counts(backend: &Backend) -> Counts {
     let of = |kind| backend.outcomes(kind);
     let successes = of(OutcomeKind::Success) + of(OutcomeKind::ClientError);
-    Counts { successes, attempts: backend.attempts() - of(OutcomeKind::Cancelled) }
+    Counts { successes, attempts: backend.attempts().saturating_sub(of(OutcomeKind::Cancelled)) }
 }

@@ -32,7 +32,7 @@ fn pool(configured: &[config::Backend]) -> Pool {
     let members: Vec<_> = members.collect();
     let (recovery, limits) = (Recovery::default(), config::Capacity::default());
     let rows = Pool::rows(&members, &recovery);
-    let capacity = Capacity::new(limits.requests, Pool::spots(&members, &rows, &limits), 1, 1);
+    let capacity = Capacity::new(limits.at_pool(), Pool::spots(&members, &rows, &limits), 1, 1);
     let second = std::time::Duration::from_secs(1);
     Pool {
         name: "web".into(),
