@@ -323,3 +323,27 @@ fn an_idle_connection_of_another_worker_is_closed_for_one_that_is_needed() {
     }
     assert!(a.connections() > 1, "it has been on both workers");
 }
+
+#[test]
+fn nobody_waits_where_nobody_can_come() {
+    let valve = Valve::default();
+    let a = valve.backend("a");
+    let host = Setup::over(&[&a]).pool("limits = { requests = 1, queue_timeout = '1h' }").start();
+    let mut held = host.client();
+    held.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 0\r\n\r\n");
+    eventually("it is full", || valve.inside() == 1);
+    let mut waits = queue(&host, "/");
+    host.set_backend("web", "a", r#"{"state":"down"}"#);
+    refused_as_down(&waits.response());
+    // The place is taken still, and there is nothing to wait for.
+    refused_as_down(&host.get("/"));
+    valve.open();
+    assert_eq!(held.response().status, 200);
+    eventually("nothing is left", || waiting(&host) == 0);
+    host.set_backend("web", "a", r#"{"state":"ready"}"#);
+    assert_eq!(host.get("/").status, 200);
+}
+
+fn refused_as_down(response: &Response) {
+    assert_eq!((response.status, response.reason()), (503, "no-backend"));
+}

@@ -156,6 +156,25 @@ fn what_goes_on_at_a_draining_backend_ends_by_itself_or_at_the_limit() {
 }
 
 #[test]
+fn what_was_to_end_ends_though_its_backend_is_down_or_its_pool_is_gone() {
+    let a = switching("a");
+    let setup = Setup::over(&[&a]).pool("drain_timeout = '600ms'");
+    let host = setup.start();
+    let mut talking = tunnel(&host);
+    host.set_backend("web", "a", r#"{"state":"draining"}"#);
+    host.set_backend("web", "a", r#"{"state":"down"}"#);
+    assert!(talking.wire.ended(), "it was cut off");
+
+    let host = setup.start();
+    let mut talking = tunnel(&host);
+    host.reloaded(&setup.text().replace("[pool.web]", "[pool.other]").replace("pool = \"web\"", "pool = \"other\""));
+    talking.send("still here");
+    assert_eq!(talking.wire.exact(10).expect("an echo"), b"still here");
+    assert!(talking.wire.ended(), "it was cut off");
+    eventually("nothing is left at the backend", || a.open() == 0);
+}
+
+#[test]
 fn one_that_is_ready_again_in_time_cuts_nobody_off() {
     let a = switching("a");
     let host = Setup::over(&[&a]).pool("drain_timeout = '300ms'").start();
