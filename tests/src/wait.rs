@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long anything in a test may take before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Polls until `met`, and panics with `what` when it is not within [`PATIENCE`].
 pub fn eventually(what: &str, mut met: impl FnMut() -> bool) {
