@@ -125,7 +125,7 @@ impl Control {
 
     /// A source has answered, or not.
     pub(super) fn on_found(&mut self, found: Found) {
-        if !self.sources.by_pool.get(&found.pool).is_some_and(|source| source.number == found.number) {
+        if self.sources.by_pool.get(&found.pool).is_none_or(|source| source.number != found.number) {
             return;
         }
         if self.holding {
