@@ -139,8 +139,7 @@ impl Forward<'_> {
         if let Some(ticket) = ticket {
             ticket.end(Waited::Timeout);
         }
-        let is_request_over = self.until.is_some_and(|until| until <= Instant::now());
-        (facts, Err(if is_request_over { Error::RequestTimeout } else { Error::QueueTimeout }))
+        (facts, Err(if self.is_over() { Error::RequestTimeout } else { Error::QueueTimeout }))
     }
 
     /// The turn of a request that waits; none when it has waited long enough.

@@ -19,16 +19,6 @@ use crate::pool::connect::{ConnectError, is_out_of_descriptors};
 use crate::pool::upstream::{Outgoing, SendError};
 use crate::pool::{InFlight, Member, Upstream};
 
-/// Why a response is not waited for any longer.
-enum Over {
-    /// The time of this attempt has passed.
-    Attempt,
-    /// The time of all attempts has passed.
-    Request,
-    /// The backend has left the pool, and another may be tried.
-    Left,
-}
-
 impl Forward<'_> {
     /// Tries the backend of `in_flight`; `tried` are those before it.
     pub(super) async fn attempt(
@@ -70,7 +60,7 @@ impl Forward<'_> {
             let failed = match connection.send(request, || is_late() || leaves()).await {
                 Ok(mut response) => {
                     let now = Instant::now();
-                    let kind = kind(response.status(), &facts.headers, response.headers());
+                    let kind = kind(facts, response.status(), response.headers());
                     let latency = in_flight.answered(response.status().as_u16(), kind, now);
                     let now_us = self.proxy.clock.unix_us(now);
                     member.backend.load.sample(latency, now_us);
@@ -81,14 +71,15 @@ impl Forward<'_> {
                 }
                 Err(None) => {
                     in_flight.set_outcome(OutcomeKind::Timeout);
-                    let over = if leaves() { Over::Left } else { self.over() };
-                    return Err(match over {
-                        Over::Left => Failed::Elsewhere(Error::ResponseTimeout, Cost::Nothing),
-                        Over::Request => Failed::Final(Error::RequestTimeout),
-                        Over::Attempt if retry.timeout && is_idempotent && payload.is_whole() => {
-                            Failed::Elsewhere(Error::ResponseTimeout, Cost::Retry)
-                        }
-                        Over::Attempt => Failed::Final(Error::ResponseTimeout),
+                    let may_again = retry.timeout && is_idempotent && payload.is_whole();
+                    return Err(if leaves() {
+                        Failed::Elsewhere(Error::ResponseTimeout, Cost::Nothing)
+                    } else if self.is_over() {
+                        Failed::Final(Error::RequestTimeout)
+                    } else if may_again {
+                        Failed::Elsewhere(Error::ResponseTimeout, Cost::Retry)
+                    } else {
+                        Failed::Final(Error::ResponseTimeout)
                     });
                 }
                 Err(Some(failed)) => failed,
@@ -139,7 +130,7 @@ impl Forward<'_> {
             Some(Err(error)) => {
                 tracing::debug!(backend = %backend.id, address = %backend.address_text, %error, "no connection");
                 Err(match error {
-                    ConnectError::Timeout(_) if self.left().is_some_and(|left| left.is_zero()) => {
+                    ConnectError::Timeout(_) if self.is_over() => {
                         (OutcomeKind::Timeout, Failed::Final(Error::RequestTimeout))
                     }
                     ConnectError::Timeout(_) => elsewhere(OutcomeKind::Timeout, Error::ConnectTimeout),
@@ -149,11 +140,6 @@ impl Forward<'_> {
                 })
             }
         }
-    }
-
-    /// Which time has passed.
-    fn over(&self) -> Over {
-        if self.left().is_some_and(|left| left.is_zero()) { Over::Request } else { Over::Attempt }
     }
 
     /// Whether the backend has left the pool while another may be tried: nobody waits for it then.
@@ -167,11 +153,10 @@ impl Forward<'_> {
 }
 
 /// How an attempt ended that has this response. A gRPC error of the server is one, whatever the HTTP status says.
-fn kind(status: StatusCode, request: &HeaderMap, response: &HeaderMap) -> OutcomeKind {
+fn kind(facts: &Facts, status: StatusCode, response: &HeaderMap) -> OutcomeKind {
     /// unknown, deadline-exceeded, internal, unavailable, data-loss
     const SERVER_ERRORS: [u8; 5] = [2, 4, 13, 14, 15];
-    // Few requests say what kind they are, and all responses have many headers.
-    let failed = is_grpc(request) && grpc_status(response).is_some_and(|status| SERVER_ERRORS.contains(&status));
+    let failed = is_grpc(facts) && grpc_status(response).is_some_and(|status| SERVER_ERRORS.contains(&status));
     if failed { OutcomeKind::ServerError } else { OutcomeKind::of_status(status.as_u16()) }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_TYPE, UPGRADE};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 
 use super::Proxy;
@@ -161,6 +161,11 @@ impl Forward<'_> {
     pub(super) fn left(&self) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(Instant::now()))
     }
+
+    /// Whether none is left.
+    pub(super) fn is_over(&self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
 }
 
 /// Whether a response is one for which another backend is to be asked.
@@ -170,18 +175,20 @@ fn is_unwanted(facts: &Facts, answer: &Answer, retry: &Retry) -> bool {
         return true;
     }
     !retry.grpc.is_empty()
-        && is_grpc(&facts.headers)
+        && is_grpc(facts)
         && grpc_status(answer.response.headers()).is_some_and(|status| retry.grpc.contains(&status))
 }
 
 /// Whether the body of a request is worth keeping.
 pub(super) fn may_be_sent_again(facts: &Facts, retry: &Retry) -> bool {
-    retry.retries > 0 && (facts.method.is_idempotent() || !retry.grpc.is_empty() && is_grpc(&facts.headers))
+    retry.retries > 0 && (facts.method.is_idempotent() || !retry.grpc.is_empty() && is_grpc(facts))
 }
 
-/// Whether this is gRPC, by its content type.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+/// Whether this is gRPC, whose calls are all `POST`, by its content type.
+pub(super) fn is_grpc(facts: &Facts) -> bool {
+    // The method is at hand; headers have to be searched.
+    facts.method == Method::POST
+        && facts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// The status of a gRPC response that is nothing but trailers, which are its headers then.

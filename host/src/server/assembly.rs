@@ -21,7 +21,7 @@ use crate::decide::PoolLoad;
 use crate::plugin::{Definition, Registry, Source};
 use crate::pool::Capacity;
 use crate::route;
-use crate::snapshot::{Chain, Crew, Crossing, Ejection, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told};
+use crate::snapshot::{Chain, Crew, Crossing, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told};
 use crate::telemetry::counters::PerWorker;
 
 /// What control and the workers start with, or go on with.
@@ -269,18 +269,6 @@ fn build_pool(
     let known = before.and_then(|before| before.pool(name));
     let known_config = before.and_then(|before| before.config.pools.get(name));
     let (mut members, unchanged) = members(pool, workers, known_config.zip(known.map(|known| &**known)));
-    for member in &mut members {
-        // What nobody looks for any more is not held against it.
-        if pool.outlier.is_none() {
-            member.condition.ejection = Ejection::None;
-        }
-        if pool.recovery.slow_start.is_none() {
-            member.condition.ramp = None;
-        }
-        if pool.feedback.is_none() {
-            (member.condition.leaving, member.condition.weight) = (false, None);
-        }
-    }
     let policy = Policy {
         connect_timeout: pool.connect_timeout,
         response_timeout: pool.response_timeout,
@@ -293,6 +281,8 @@ fn build_pool(
         feedback: pool.feedback.clone(),
         limits: pool.limits,
     };
+    // What nobody looks for any more is not held against anybody.
+    members.iter_mut().for_each(|member| member.condition.keep_to(&policy));
     let Some(known) = known else {
         let rows = Pool::rows(&members, &policy.recovery);
         let (version, limits) = (1, &policy.limits);

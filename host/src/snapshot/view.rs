@@ -1,7 +1,7 @@
 //! A snapshot as one worker serves it.
 
 use std::cell::{LazyCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -68,9 +68,16 @@ impl View {
         } else {
             self.next_routing(&snapshot, crew, anew, &mut refused)
         };
-        let gone = self.steering.iter().filter(|known| !steering.iter().any(|now| Rc::ptr_eq(now, known)));
-        gone.clone().for_each(|steering| steering.leave());
-        let left = RefCell::new(gone.chain(&*self.left.borrow()).cloned().collect());
+        let mut left = self.left.borrow().clone();
+        let are_same = |(known, now): (&Rc<Steering>, &Rc<Steering>)| Rc::ptr_eq(known, now);
+        if self.steering.len() > steering.len() || !self.steering.iter().zip(&steering).all(are_same) {
+            let there: HashSet<_> = steering.iter().map(Rc::as_ptr).collect();
+            for gone in self.steering.iter().filter(|known| !there.contains(&Rc::as_ptr(known))) {
+                gone.leave();
+                left.push(Rc::clone(gone));
+            }
+        }
+        let left = RefCell::new(left);
         (Self { snapshot, steering, routing, left, worker: self.worker, events: self.events.clone() }, refused)
     }
 

@@ -112,7 +112,8 @@ impl Control {
 
     /// Backends of this pool that have become ready, compared to what is published, start slowly.
     fn start_slowly(&mut self, pool: &mut Arc<Pool>) {
-        let Some(before) = self.pool(&pool.name) else { return };
+        // Without it, no member has a share less than whole: see `Condition::keep_to`.
+        let Some(before) = self.pool(&pool.name).filter(|_| pool.policy.recovery.slow_start.is_some()) else { return };
         let mut members = pool.members.clone();
         let begun = condition::begin_slowly(&mut members, &before.members, &pool.policy.recovery);
         if members.iter().zip(&pool.members).any(|(now, known)| now.condition != known.condition) {
