@@ -15,12 +15,16 @@ mod discovery;
 mod feedback;
 mod health;
 pub mod listed;
+mod listener;
 pub mod load;
 mod outlier;
+mod plugin;
+mod pool;
 mod rate;
 mod recovery;
 pub mod report;
 pub mod retry;
+mod route;
 mod schema;
 pub mod secret;
 mod syntax;
@@ -34,18 +38,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
-use crate::decide::Key;
-
 pub use capacity::Capacity;
 pub use discovery::{Discovery, DnsQuestion, DnsSource, Holds};
 pub use feedback::Feedback;
 pub use health::{GrpcProbe, Health, HttpProbe, Probe, Question};
+pub use listener::{Access, Limits, Listener};
 pub use outlier::OutlierPolicy;
+pub use plugin::{BreakerPolicy, Plugin, PluginLimits, PluginUse};
+pub use pool::{Backend, Pool};
 pub use rate::RateLimit;
 pub use recovery::{Panic, Recovery, Serve};
 pub use retry::Retry;
+pub use route::{HostPattern, PathPattern, Route, RouterUse};
 pub use tls::{Identity, Tls};
 
 /// A whole configuration. Names that refer to something (`pool`, `listener`, `plugin`) have been resolved.
@@ -154,274 +158,4 @@ pub enum Address {
     Name(Arc<str>, u16),
     /// `unix:/run/app.sock`
     Unix(PathBuf),
-}
-
-/// `[[listener]]`
-#[derive(Debug, Clone, PartialEq)]
-pub struct Listener {
-    /// Unique (default: the address as text).
-    pub name: Arc<str>,
-    /// An IP address and a port, for TCP (port 0: any free one).
-    pub address: SocketAddr,
-    /// The pool for what no route matches (default: none, 404). Without it there is a route.
-    pub pool: Option<Arc<str>>,
-    /// Who may connect.
-    pub access: Access,
-    /// Peers whose `X-Forwarded-*` and `Forwarded` are believed (default: none).
-    pub trusted_proxies: Vec<IpNet>,
-    /// Whether to send `Forwarded` (RFC 7239) beside `X-Forwarded-*` (default false).
-    pub forwarded: bool,
-    /// Limits and timeouts of its connections.
-    pub limits: Limits,
-    /// `max_connections` at a time, over all workers, 1 to 1000000000; none (default): no limit. Beyond it: 503.
-    pub max_connections: Option<u32>,
-    /// `rate_limit` of its requests; none (default): no limit.
-    pub rate_limit: Option<RateLimit>,
-}
-
-/// Limits and timeouts of a listener's connections. All are on by default; no timeout is below 1 ms.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
-    /// `header_timeout`: from the first byte of a request (of a connection: from accept) to the end
-    /// of its head (default 10 s). 408.
-    pub header_timeout: Duration,
-    /// `body_timeout`: between two reads of a request's body (default 30 s). 408.
-    pub body_timeout: Duration,
-    /// `idle_timeout`: a connection between two requests (default 75 s).
-    pub idle_timeout: Duration,
-    /// `write_timeout`: the client takes nothing of a response (default 60 s).
-    pub write_timeout: Duration,
-    /// `max_head_size` in bytes (default 16 KiB, 8 KiB to 1 MiB). 431, or 414 when it is the URI.
-    pub max_head_size: usize,
-    /// `max_headers` (default 100, 1 to 10000). 431.
-    pub max_headers: usize,
-    /// `max_body_size` in bytes; none (default): no limit. 413.
-    pub max_body_size: Option<u64>,
-}
-
-/// `allow` and `deny`, lists of addresses and CIDR blocks (default: empty). Deny wins; a non-empty `allow` denies everyone else.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Access {
-    /// `allow`
-    pub allow: Vec<IpNet>,
-    /// `deny`
-    pub deny: Vec<IpNet>,
-}
-
-/// `[[route]]`: all conditions must hold.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Route {
-    /// `name`, unique (default: `route-N`, N its place in the file from 1).
-    pub name: Arc<str>,
-    /// Only for this listener; none: for all.
-    pub listener: Option<Arc<str>>,
-    /// `host`
-    pub host: Option<HostPattern>,
-    /// `path`
-    pub path: PathPattern,
-    /// `methods`, upper case; empty: any.
-    pub methods: Vec<Arc<str>>,
-    /// `query`: name to value; the value must be equal.
-    pub query: Vec<(Arc<str>, Arc<str>)>,
-    /// `headers`: name (lower case) to value; one value of the header must be equal.
-    pub headers: Vec<(Arc<str>, Arc<str>)>,
-    /// Who may use it; others get 403.
-    pub access: Access,
-    /// `max_body_size` in bytes, in place of the listener's.
-    pub max_body_size: Option<u64>,
-    /// `rate_limit` of the requests that it matches, beside the listener's; none (default): no limit.
-    pub rate_limit: Option<RateLimit>,
-    /// Where matching requests go, unless the router says otherwise.
-    pub pool: Arc<str>,
-    /// `router`; none (default): all go to `pool`.
-    pub router: Option<RouterUse>,
-}
-
-/// `router = { plugin = "split", pools = ["api", "api-next"], percent = 5 }`
-#[derive(Debug, Clone, PartialEq)]
-pub struct RouterUse {
-    /// The plugin that picks a pool.
-    pub used: PluginUse,
-    /// `pools` between which it picks, in the order that it is told; at least one, no two the same.
-    pub pools: Vec<Arc<str>>,
-}
-
-/// `host`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostPattern {
-    /// `api.example.com`, lower case.
-    Exact(Arc<str>),
-    /// `*.example.com`: any name below it (one or more labels); holds `example.com`.
-    Below(Arc<str>),
-}
-
-/// `path` (a prefix) or `path_exact`: compared as sent, so percent-encoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PathPattern {
-    /// On segment boundaries: `/v1` matches `/v1` and `/v1/x`, not `/v10`. `/` matches all (default).
-    Prefix(Arc<str>),
-    /// The whole path.
-    Exact(Arc<str>),
-}
-
-/// `[pool.NAME]`
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pool {
-    /// `balancer`: the plugin that picks, or a list of them: a chain. Never empty (default `round-robin` alone).
-    pub balancer: Vec<PluginUse>,
-    /// `affinity`: the plugin that binds clients; none (default): clients are not bound.
-    pub affinity: Option<PluginUse>,
-    /// In file order; may be empty (503). No two have the same id or address.
-    pub backends: Vec<Backend>,
-    /// `discover`: where further backends come from at run time; none (default): nowhere.
-    pub discover: Option<Discovery>,
-    /// `feedback`: what backends may say of themselves; none (default): nothing.
-    pub feedback: Option<Feedback>,
-    /// `connect_timeout` (default 5 s).
-    pub connect_timeout: Duration,
-    /// `response_timeout`: from the sent request to the response head, and between two reads of the
-    /// response's body (default 60 s).
-    pub response_timeout: Duration,
-    /// `idle_timeout`: of kept connections to backends (default 60 s).
-    pub idle_timeout: Duration,
-    /// `max_idle`: kept connections per backend and worker (default 256, 0 to 65535).
-    pub max_idle: usize,
-    /// `request_timeout`: from a request's head to the head of its response, over all tries (none, the default: no limit of
-    /// its own).
-    pub request_timeout: Option<Duration>,
-    /// `retries` and `retry`
-    pub retry: Retry,
-    /// `health`; none (default): backends are not checked.
-    pub health: Option<Health>,
-    /// `outlier`; none (default): outcomes take nobody out.
-    pub outlier: Option<OutlierPolicy>,
-    /// `panic`, `slow_start`, `drain_timeout`
-    pub recovery: Recovery,
-    /// `limits`: what it takes at a time.
-    pub limits: Capacity,
-}
-
-/// The use of a plugin: `"p2c"` or `{ plugin = "p2c", key = "path", choices = 3 }`.
-///
-/// `secret` and `process` are in no settings: the host sets them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PluginUse {
-    /// Name in `[plugin]` or of a built-in.
-    pub plugin: Arc<str>,
-    /// `key`: one or a list of key sources, in place of the plan's.
-    pub keys: Vec<Key>,
-    /// The plugin's settings with the inline ones merged over them key by key, as a JSON object.
-    pub settings: serde_json::Map<String, serde_json::Value>,
-}
-
-/// One of `backends`: `"10.0.0.1:8080"` or a table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Backend {
-    /// Unique in the pool (default: the address as written).
-    pub id: Arc<str>,
-    /// Where it is.
-    pub address: Address,
-    /// 0 to 65535 (default 1).
-    pub weight: u32,
-    /// `backup = true`: only while no other backend is ready.
-    pub backup: bool,
-    /// `state = "draining"` (default ready).
-    pub draining: bool,
-    /// `labels`, sorted by key.
-    pub labels: BTreeMap<String, String>,
-    /// `max_requests` at a time, 1 to 1000000000, in place of the pool's `backend_requests` (default: none).
-    pub max_requests: Option<u32>,
-}
-
-/// `[plugin.NAME]`
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plugin {
-    /// `component`, relative to the configuration's folder; none: the built-in of this name.
-    pub component: Option<PathBuf>,
-    /// `settings`, as a JSON object (default: empty); dates and times are strings in it.
-    pub settings: serde_json::Map<String, serde_json::Value>,
-    /// `response_headers`: names besides `set-cookie` that its `bind` may add, lower case (default: none).
-    /// None of them frames a message or is meant for one hop.
-    pub response_headers: Vec<Arc<str>>,
-    /// Limits of an instance.
-    pub limits: PluginLimits,
-    /// Whether it is replaced when the component's file changes (default false). Only with `component`.
-    pub watch: bool,
-    /// `shadow`: how long a new generation decides beside the old one, only compared, before it takes over
-    /// (1 s to 1 h; none, the default or `false`: not at all).
-    pub shadow: Option<Duration>,
-    /// `probation`: how long after a swap the generation before is kept warm; it comes back by itself when the
-    /// new one faults too often (default 30 s, 1 s to 1 h; `false`, none: not at all).
-    pub probation: Option<Duration>,
-    /// `breaker`: when a plugin that fails is left alone (default `true`; `false`, none: never).
-    pub breaker: Option<BreakerPolicy>,
-}
-
-/// What a plugin of which the file says nothing has: built-ins, mostly.
-impl Default for Plugin {
-    fn default() -> Self {
-        Self {
-            component: None,
-            settings: serde_json::Map::new(),
-            response_headers: Vec::new(),
-            limits: PluginLimits::default(),
-            watch: false,
-            shadow: None,
-            probation: Some(Duration::from_secs(30)),
-            breaker: Some(BreakerPolicy::default()),
-        }
-    }
-}
-
-/// `breaker = { faults = 10, window = "10s", delay = "1s", max_delay = "60s" }`: a plugin that has so many faults
-/// within the window is not asked for a while; the fallback decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BreakerPolicy {
-    /// `faults` that open it (default 10, 1 to 1000000).
-    pub faults: u32,
-    /// `window` within which they are counted (default 10 s, 1 s to 1 h).
-    pub window: Duration,
-    /// `delay`: how long it stays open the first time; twice as long each further time in a row (default 1 s,
-    /// 100 ms to 1 h).
-    pub delay: Duration,
-    /// `max_delay`: the longest that a delay grows to (default 60 s, or `delay` if that is more; up to 24 h).
-    pub max_delay: Duration,
-}
-
-impl Default for BreakerPolicy {
-    fn default() -> Self {
-        Self {
-            faults: 10,
-            window: Duration::from_secs(10),
-            delay: Duration::from_secs(1),
-            max_delay: Duration::from_secs(60),
-        }
-    }
-}
-
-/// Limits of a plugin's instances. Deadlines are 1 ms to 60 s.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PluginLimits {
-    /// `deadline`: processor time of one decision (default 5 ms).
-    pub deadline: Duration,
-    /// `update_deadline`: of one `update` or `adjust` (default 100 ms).
-    pub update_deadline: Duration,
-    /// `configure_deadline` (default 1 s; instantiation is within it).
-    pub configure_deadline: Duration,
-    /// `memory`: over all memories of an instance, in bytes (default 128 MiB, 64 KiB to 4 GiB).
-    pub memory: usize,
-    /// `table`: shared memory of the plugin, for each pool, in bytes (default 16 MiB, 64 KiB to 1 GiB).
-    pub table: usize,
-}
-
-impl Default for PluginLimits {
-    fn default() -> Self {
-        Self {
-            deadline: Duration::from_millis(5),
-            update_deadline: Duration::from_millis(100),
-            configure_deadline: Duration::from_secs(1),
-            memory: 128 << 20,
-            table: 16 << 20,
-        }
-    }
 }

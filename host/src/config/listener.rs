@@ -1,0 +1,61 @@
+//! Where we accept, and whom: `[[listener]]`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::RateLimit;
+
+/// `[[listener]]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listener {
+    /// Unique (default: the address as text).
+    pub name: Arc<str>,
+    /// An IP address and a port, for TCP (port 0: any free one).
+    pub address: SocketAddr,
+    /// The pool for what no route matches (default: none, 404). Without it there is a route.
+    pub pool: Option<Arc<str>>,
+    /// Who may connect.
+    pub access: Access,
+    /// Peers whose `X-Forwarded-*` and `Forwarded` are believed (default: none).
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether to send `Forwarded` (RFC 7239) beside `X-Forwarded-*` (default false).
+    pub forwarded: bool,
+    /// Limits and timeouts of its connections.
+    pub limits: Limits,
+    /// `max_connections` at a time, over all workers, 1 to 1000000000; none (default): no limit. Beyond it: 503.
+    pub max_connections: Option<u32>,
+    /// `rate_limit` of its requests; none (default): no limit.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// Limits and timeouts of a listener's connections. All are on by default; no timeout is below 1 ms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// `header_timeout`: from the first byte of a request (of a connection: from accept) to the end
+    /// of its head (default 10 s). 408.
+    pub header_timeout: Duration,
+    /// `body_timeout`: between two reads of a request's body (default 30 s). 408.
+    pub body_timeout: Duration,
+    /// `idle_timeout`: a connection between two requests (default 75 s).
+    pub idle_timeout: Duration,
+    /// `write_timeout`: the client takes nothing of a response (default 60 s).
+    pub write_timeout: Duration,
+    /// `max_head_size` in bytes (default 16 KiB, 8 KiB to 1 MiB). 431, or 414 when it is the URI.
+    pub max_head_size: usize,
+    /// `max_headers` (default 100, 1 to 10000). 431.
+    pub max_headers: usize,
+    /// `max_body_size` in bytes; none (default): no limit. 413.
+    pub max_body_size: Option<u64>,
+}
+
+/// `allow` and `deny`, lists of addresses and CIDR blocks (default: empty). Deny wins; a non-empty `allow` denies everyone else.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Access {
+    /// `allow`
+    pub allow: Vec<IpNet>,
+    /// `deny`
+    pub deny: Vec<IpNet>,
+}

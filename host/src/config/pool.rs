@@ -1,0 +1,63 @@
+//! Backends, and how one of them is chosen and used: `[pool.NAME]`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Address, Capacity, Discovery, Feedback, Health, OutlierPolicy, PluginUse, Recovery, Retry};
+
+/// `[pool.NAME]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pool {
+    /// `balancer`: the plugin that picks, or a list of them: a chain. Never empty (default `round-robin` alone).
+    pub balancer: Vec<PluginUse>,
+    /// `affinity`: the plugin that binds clients; none (default): clients are not bound.
+    pub affinity: Option<PluginUse>,
+    /// In file order; may be empty (503). No two have the same id or address.
+    pub backends: Vec<Backend>,
+    /// `discover`: where further backends come from at run time; none (default): nowhere.
+    pub discover: Option<Discovery>,
+    /// `feedback`: what backends may say of themselves; none (default): nothing.
+    pub feedback: Option<Feedback>,
+    /// `connect_timeout` (default 5 s).
+    pub connect_timeout: Duration,
+    /// `response_timeout`: from the sent request to the response head, and between two reads of the
+    /// response's body (default 60 s).
+    pub response_timeout: Duration,
+    /// `idle_timeout`: of kept connections to backends (default 60 s).
+    pub idle_timeout: Duration,
+    /// `max_idle`: kept connections per backend and worker (default 256, 0 to 65535).
+    pub max_idle: usize,
+    /// `request_timeout`: from a request's head to the head of its response, over all tries (none, the default: no limit of
+    /// its own).
+    pub request_timeout: Option<Duration>,
+    /// `retries` and `retry`
+    pub retry: Retry,
+    /// `health`; none (default): backends are not checked.
+    pub health: Option<Health>,
+    /// `outlier`; none (default): outcomes take nobody out.
+    pub outlier: Option<OutlierPolicy>,
+    /// `panic`, `slow_start`, `drain_timeout`
+    pub recovery: Recovery,
+    /// `limits`: what it takes at a time.
+    pub limits: Capacity,
+}
+
+/// One of `backends`: `"10.0.0.1:8080"` or a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backend {
+    /// Unique in the pool (default: the address as written).
+    pub id: Arc<str>,
+    /// Where it is.
+    pub address: Address,
+    /// 0 to 65535 (default 1).
+    pub weight: u32,
+    /// `backup = true`: only while no other backend is ready.
+    pub backup: bool,
+    /// `state = "draining"` (default ready).
+    pub draining: bool,
+    /// `labels`, sorted by key.
+    pub labels: BTreeMap<String, String>,
+    /// `max_requests` at a time, 1 to 1000000000, in place of the pool's `backend_requests` (default: none).
+    pub max_requests: Option<u32>,
+}
