@@ -11,6 +11,7 @@ pub mod decision;
 pub mod discovered;
 pub mod element;
 pub mod event;
+mod listener;
 mod members;
 mod observation;
 pub mod pool;
@@ -22,23 +23,18 @@ pub mod steering;
 pub mod view;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
-use crossbeam_utils::CachePadded;
-use ipnet::IpNet;
-
-use crate::config::{Access, Limits};
 use crate::decide::PoolLoad;
 use crate::plugin::{AffinityInstance, BalancerInstance, Cost, RouterInstance};
 use crate::rate::Limiter;
 use crate::route;
-use crate::telemetry::counters::{Counter, PerWorker, Shed, Traffic, Verdicts};
+use crate::telemetry::counters::{PerWorker, Verdicts};
 
 pub use condition::{Condition, Ejection};
 pub use element::{BreakerState, Element, Place};
 pub use event::{Event, Fresh, Replacement, Slot, Wreck};
+pub use listener::Listener;
 pub use pool::{Chain, Origin, Policy, Pool, PoolMember, Told};
 pub use routing::Routing;
 pub use shadow::Comparison;
@@ -159,35 +155,6 @@ impl Snapshot {
     }
 }
 
-/// An address that we accept on.
-#[derive(Debug)]
-pub struct Listener {
-    /// Unique.
-    pub name: Arc<str>,
-    /// Position of the pool for what no route matches.
-    pub pool: Option<usize>,
-    /// Who may connect.
-    pub access: Access,
-    /// Whose forwarding headers are believed.
-    pub trusted_proxies: Vec<IpNet>,
-    /// Whether `Forwarded` is sent.
-    pub forwarded: bool,
-    /// Limits and timeouts.
-    pub limits: Limits,
-    /// Counts for each pool, and behind them for requests that reached no pool.
-    pub traffic: Vec<Arc<PerWorker<Traffic>>>,
-    /// Client connections that are open.
-    pub connections: Arc<PerWorker<Counter>>,
-    /// The same, over all workers: they are held to `max_connections` together.
-    pub open: Arc<CachePadded<AtomicU32>>,
-    /// Connections that may be open.
-    pub max_connections: Option<u32>,
-    /// Connections that were accepted only to be closed.
-    pub shed: Arc<PerWorker<Shed>>,
-    /// How many requests are let in.
-    pub limiter: Option<Arc<Limiter>>,
-}
-
 /// The rate limit of a route.
 #[derive(Debug, Clone)]
 pub struct RouteLimit {
@@ -195,20 +162,6 @@ pub struct RouteLimit {
     pub name: Arc<str>,
     /// The limit.
     pub limiter: Arc<Limiter>,
-}
-
-impl Access {
-    /// Whether this address may pass: not denied, and allowed where there is a list.
-    pub fn permits(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
-        !within(&self.deny) && (self.allow.is_empty() || within(&self.allow))
-    }
-
-    /// Whether everybody may pass.
-    pub fn is_open(&self) -> bool {
-        self.deny.is_empty() && self.allow.is_empty()
-    }
 }
 
 /// A route's router, and what it chooses between.

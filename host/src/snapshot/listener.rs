@@ -1,0 +1,55 @@
+//! A listener at one moment: what its connections are held to, and what they count.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use crossbeam_utils::CachePadded;
+use ipnet::IpNet;
+
+use crate::config::{Access, Limits};
+use crate::rate::Limiter;
+use crate::telemetry::counters::{Counter, PerWorker, Shed, Traffic};
+
+/// An address that we accept on.
+#[derive(Debug)]
+pub struct Listener {
+    /// Unique.
+    pub name: Arc<str>,
+    /// Position of the pool for what no route matches.
+    pub pool: Option<usize>,
+    /// Who may connect.
+    pub access: Access,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether `Forwarded` is sent.
+    pub forwarded: bool,
+    /// Limits and timeouts.
+    pub limits: Limits,
+    /// Counts for each pool, and behind them for requests that reached no pool.
+    pub traffic: Vec<Arc<PerWorker<Traffic>>>,
+    /// Client connections that are open.
+    pub connections: Arc<PerWorker<Counter>>,
+    /// The same, over all workers: they are held to `max_connections` together.
+    pub open: Arc<CachePadded<AtomicU32>>,
+    /// Connections that may be open.
+    pub max_connections: Option<u32>,
+    /// Connections that were accepted only to be closed.
+    pub shed: Arc<PerWorker<Shed>>,
+    /// How many requests are let in.
+    pub limiter: Option<Arc<Limiter>>,
+}
+
+impl Access {
+    /// Whether this address may pass: not denied, and allowed where there is a list.
+    pub fn permits(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
+        !within(&self.deny) && (self.allow.is_empty() || within(&self.allow))
+    }
+
+    /// Whether everybody may pass.
+    pub fn is_open(&self) -> bool {
+        self.deny.is_empty() && self.allow.is_empty()
+    }
+}
