@@ -1,24 +1,29 @@
 //! The data path: from an accepted socket to a backend and back.
 //!
-//! [`http`] serves a client's connection, [`forward`] takes one request through its decisions and attempts,
-//! [`body`] and [`upgrade`] carry the bytes. Everything here runs on one worker's thread, takes no lock and
+//! [`connection`] serves a client's connection, `http` each request on it, [`forward`] takes one through its decisions
+//! and attempts, [`body`] and [`upgrade`] carry the bytes. Everything here runs on one worker's thread, takes no lock and
 //! waits on nothing but sockets and the deadlines of [`deadline`].
 
 mod admission;
 mod attempt;
 pub mod bells;
 pub mod body;
+pub mod connection;
 pub mod deadline;
 pub mod door;
 pub mod downstream;
 pub mod error;
 pub mod exchange;
 pub mod forward;
+mod goal;
 pub mod headers;
-pub mod http;
+mod http;
+mod http1;
 pub mod line;
 pub mod refusal;
 pub mod replay;
+mod respond;
+pub mod socket;
 mod target;
 pub mod upgrade;
 

@@ -15,6 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+pub use tokio_rustls::server::TlsStream as Secured;
 
 use crate::config::{Identity, Tls};
 

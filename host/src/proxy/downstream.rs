@@ -10,24 +10,24 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::line::{Line, Phase};
+use super::socket::Socket;
 
 /// A client's socket.
 pub struct Downstream {
-    socket: TokioIo<TcpStream>,
+    socket: TokioIo<Socket>,
     line: Rc<Line>,
 }
 
 impl Downstream {
     /// Wraps an accepted socket.
-    pub fn new(socket: TcpStream, line: Rc<Line>) -> Self {
+    pub fn new(socket: Socket, line: Rc<Line>) -> Self {
         Self { socket: TokioIo::new(socket), line }
     }
 
     /// The bare socket.
-    pub fn into_inner(self) -> TcpStream {
+    pub fn into_inner(self) -> Socket {
         self.socket.into_inner()
     }
 

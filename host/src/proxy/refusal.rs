@@ -10,9 +10,10 @@ use tokio::net::TcpStream;
 use super::Proxy;
 use super::error::Error;
 use super::line::Line;
+use super::socket::Socket;
 
 /// Answers on a bare socket and closes it, so that the answer arrives before the reset that unread bytes cause.
-pub(super) async fn refuse(mut socket: TcpStream, error: Error) {
+pub(super) async fn refuse(mut socket: Socket, error: Error) {
     const LINGER: Duration = Duration::from_millis(500);
     const MOST: usize = 256 << 10;
     let _ = tokio::time::timeout(LINGER, async {
@@ -33,7 +34,7 @@ pub(super) async fn refuse(mut socket: TcpStream, error: Error) {
 
 /// The same while few are refused at a time; the others are closed without a word. Descriptors and memory are for those
 /// who are served.
-pub(super) async fn refuse_shortly(proxy: &Proxy, socket: TcpStream, error: Error) {
+pub(super) async fn refuse_shortly(proxy: &Proxy, socket: Socket, error: Error) {
     const MOST: usize = 64;
     if proxy.refusing.get() < MOST {
         proxy.refusing.set(proxy.refusing.get() + 1);

@@ -8,10 +8,10 @@ use std::task::Poll;
 use bytes::Bytes;
 use socket2::SockRef;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
-use tokio::net::TcpStream;
 
 use super::exchange::Exchange;
 use super::line::{Line, Phase};
+use super::socket::Socket;
 use crate::pool::Member;
 use crate::pool::connect::Stream;
 use crate::pool::connections::Counted;
@@ -31,11 +31,11 @@ pub struct Tunnel {
 }
 
 /// Carries bytes between a client and a backend. `read` is what the client sent behind its head already.
-pub async fn carry(mut client: TcpStream, read: Bytes, mut tunnel: Tunnel, line: &Line) {
+pub async fn carry(mut client: Socket, read: Bytes, mut tunnel: Tunnel, line: &Line) {
     line.enter(Phase::Busy);
     let backend = &mut tunnel.backend;
     // A peer that vanished without a word is found by the kernel's probes.
-    let _ = SockRef::from(&client).set_keepalive(true);
+    let _ = SockRef::from(client.tcp()).set_keepalive(true);
     backend.keep_alive();
     let member = &tunnel.member;
     let mut carried = pin!(async {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::descriptors::Reserve;
 use crate::proxy::door::Door;
-use crate::proxy::{Proxy, http};
+use crate::proxy::{Proxy, connection};
 use crate::snapshot::View;
 
 /// The listeners of one worker, by name, and what they keep for when descriptors run out.
@@ -103,7 +103,7 @@ async fn accept(proxy: Rc<Proxy>, door: Rc<Door>, reserve: Rc<Reserve>, socket: 
             Ok((client, address)) => {
                 // Without it, a response in two parts waits for the client's acknowledgement.
                 let _ = client.set_nodelay(true);
-                spawn_local(http::serve(Rc::clone(&proxy), Rc::clone(&door), client, address));
+                spawn_local(connection::serve(Rc::clone(&proxy), Rc::clone(&door), client, address));
             }
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) if reserve.shed(&proxy, &door, &socket, &error).await => {

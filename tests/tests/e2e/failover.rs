@@ -109,7 +109,7 @@ fn a_stopped_backend_costs_each_client_one_wait_at_most() {
 fn a_restarted_backend_gets_no_herd() {
     let mut backends = three();
     // Who has fewest requests in flight would get all of them.
-    let host = pool_of(&backends, "balancer = 'least-connections'\nslow_start = '3s'");
+    let host = pool_of(&backends, "balancer = 'least-connections'\nslow_start = '12s'");
     backends[0].kill();
     eventually("it is out", || state(&host, "a") == "down");
     backends[0].restart();
@@ -122,7 +122,7 @@ fn a_restarted_backend_gets_no_herd() {
     let soon: Vec<_> = answered.iter().flatten().filter(|answer| answer.at > back).collect();
     let there = soon.iter().filter(|answer| answer.backend == "a").count();
     assert!(soon.iter().all(|answer| answer.status == 200));
-    // A third is its share; it begins with a tenth of that.
+    // A third is its share; it begins with a tenth of that. Long, as a busy machine sees late that it is back.
     assert!(there * 5 < soon.len(), "{there} of {}", soon.len());
     eventually("it gets its share", || {
         let ((), answered) =

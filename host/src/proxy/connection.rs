@@ -1,0 +1,72 @@
+//! A client's connection: whether it is let in, and which protocol is spoken on it.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tokio::net::TcpStream;
+
+use super::door::Door;
+use super::error::Error;
+use super::headers::Peer;
+use super::refusal::{refuse, refuse_shortly};
+use super::socket::Socket;
+use super::{Proxy, http1};
+use crate::decide::Facts;
+use crate::snapshot::Listener;
+
+/// A client's connection, for all its requests.
+pub(super) struct Client {
+    pub(super) proxy: Rc<Proxy>,
+    pub(super) door: Rc<Door>,
+    pub(super) peer: Peer,
+    /// Kept from request to request, so that facts are allocated once.
+    pub(super) facts: RefCell<Option<Box<Facts>>>,
+}
+
+/// Serves one connection to its end.
+pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address: SocketAddr) {
+    let view = door.view(&proxy);
+    let Some(settings) = view.snapshot.listeners.get(door.number()).cloned() else { return };
+    drop(view);
+    let socket = Socket::Tcp(socket);
+    if !settings.access.permits(address.ip()) {
+        refuse(socket, Error::Denied).await;
+        return;
+    }
+    let Some(_open) = Open::begin(&proxy, &settings) else {
+        settings.shed.of(proxy.worker).connections.add(1);
+        refuse_shortly(&proxy, socket, Error::TooManyConnections).await;
+        return;
+    };
+    let peer = Peer::new(address, &settings.trusted_proxies);
+    let client = Rc::new(Client { peer, facts: RefCell::default(), proxy, door });
+    http1::serve(client, socket, &settings.limits).await;
+}
+
+/// Counts an open connection.
+struct Open {
+    proxy: Rc<Proxy>,
+    listener: Arc<Listener>,
+}
+
+impl Open {
+    /// None when as many are open as may.
+    fn begin(proxy: &Rc<Proxy>, listener: &Arc<Listener>) -> Option<Self> {
+        let most = listener.max_connections.unwrap_or(u32::MAX);
+        listener.open.fetch_update(Relaxed, Relaxed, |open| (open < most).then(|| open + 1)).ok()?;
+        proxy.connections.set(proxy.connections.get() + 1);
+        listener.connections.of(proxy.worker).add(1);
+        Some(Self { proxy: Rc::clone(proxy), listener: Arc::clone(listener) })
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.proxy.connections.set(self.proxy.connections.get() - 1);
+        self.listener.connections.of(self.proxy.worker).subtract(1);
+        self.listener.open.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,68 @@
+//! A client's HTTP/1.1 connection: requests one after the other, and what becomes of the socket at the end.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use socket2::SockRef;
+use tokio::io::AsyncWriteExt;
+
+use super::connection::Client;
+use super::downstream::Downstream;
+use super::error::Error;
+use super::http::{Lane, handle};
+use super::line::{Line, Phase};
+use super::refusal::{refuse, unparsable};
+use super::socket::Socket;
+use super::upgrade;
+use crate::config::Limits;
+
+/// How long a draining worker waits for one more request on a connection.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
+/// Smallest size that hyper takes for its buffer, in bytes.
+const SMALLEST_BUFFER: usize = 8192;
+
+/// Serves one connection to its end.
+pub(super) async fn serve(client: Rc<Client>, socket: Socket, limits: &Limits) {
+    let line = Line::new(client.proxy.deadlines.watch(), limits);
+    let lane = Rc::new(Lane { client: Rc::clone(&client), line: Rc::clone(&line) });
+    let service = service_fn(move |request| handle(Rc::clone(&lane), request));
+    let mut connection = Builder::new()
+        .max_headers(limits.max_headers)
+        .max_buf_size(limits.max_head_size.max(SMALLEST_BUFFER))
+        .serve_connection(Downstream::new(socket, Rc::clone(&line)), service);
+    let door = &client.door;
+    let ended = poll_fn(|cx| {
+        line.watch().wakes(cx.waker());
+        if door.is_closed() && matches!(line.phase(), Phase::Idle | Phase::Head) {
+            // A request may be on the way already; closed now, it would be lost. Its response says close.
+            line.hurry(LAST_CALL);
+        }
+        if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+            return Poll::Ready(Some(ended));
+        }
+        // Backends' and bodies' deadlines are seen by the request that waits; these have no request.
+        let overdue = matches!(line.phase(), Phase::Idle | Phase::Head | Phase::Response) && line.watch().is_over();
+        if overdue { Poll::Ready(None) } else { Poll::Pending }
+    })
+    .await;
+    let parts = connection.into_parts();
+    let (mut socket, read) = (parts.io.into_inner(), parts.read_buf);
+    let tunnel = line.tunnel.take();
+    match (ended, tunnel) {
+        (Some(Ok(())), Some(tunnel)) => upgrade::carry(socket, read, tunnel, &line).await,
+        (None, _) if line.phase() == Phase::Head && !door.is_closed() => refuse(socket, Error::HeadTimeout).await,
+        (Some(_), _) if line.held_back.get().is_some() => {
+            refuse(socket, unparsable(&line, &read, limits.max_head_size)).await
+        }
+        (Some(Ok(())), _) => drop(socket.shutdown().await),
+        // Something broke off. Reset, so that nobody takes what came for the whole.
+        (Some(Err(_)), _) => drop(SockRef::from(socket.tcp()).set_linger(Some(Duration::ZERO))),
+        (None, _) => {}
+    }
+}

@@ -1,0 +1,76 @@
+//! A client's socket: bare, or with TLS on it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::tls::Secured;
+
+/// A client's socket.
+pub enum Socket {
+    /// As it was accepted.
+    Tcp(TcpStream),
+    /// After a handshake.
+    Tls(Box<Secured<TcpStream>>),
+}
+
+impl Socket {
+    /// What is below TLS.
+    pub fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Tcp(socket) => socket,
+            Self::Tls(secured) => secured.get_ref().0,
+        }
+    }
+}
+
+/// Passes a call on to whichever it is.
+macro_rules! either {
+    ($self:expr, $socket:ident => $call:expr) => {
+        match $self.get_mut() {
+            Socket::Tcp(socket) => {
+                let $socket = Pin::new(socket);
+                $call
+            }
+            Socket::Tls(secured) => {
+                let $socket = Pin::new(&mut **secured);
+                $call
+            }
+        }
+    };
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        either!(self, socket => socket.poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        either!(self, socket => socket.poll_write(cx, buf))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, socket => socket.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, socket => socket.poll_shutdown(cx))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        either!(self, socket => socket.poll_write_vectored(cx, bufs))
+    }
+}
