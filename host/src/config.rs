@@ -25,6 +25,7 @@ mod recovery;
 pub mod report;
 pub mod retry;
 mod route;
+mod rules;
 mod schema;
 pub mod secret;
 mod syntax;
@@ -50,6 +51,9 @@ pub use rate::RateLimit;
 pub use recovery::{Panic, Recovery, Serve};
 pub use retry::Retry;
 pub use route::{HostPattern, PathPattern, Route, RouterUse};
+pub use rules::{
+    Answer, Content, ErrorPages, HeaderRules, Occasion, Part, PathPolicy, REASONS, Source, Template, Variable,
+};
 pub use tls::{Identity, Tls};
 
 /// A whole configuration. Names that refer to something (`pool`, `listener`, `plugin`) have been resolved.
@@ -95,6 +99,8 @@ pub struct Server {
     pub watch: bool,
     /// `code_cache`: where compiled code of plugins is kept over restarts.
     pub code_cache: CodeCache,
+    /// `error_pages` (default: none): where neither route nor listener has one.
+    pub error_pages: ErrorPages,
 }
 
 /// `[server] code_cache`

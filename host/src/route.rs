@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::{Access, HostPattern, PathPattern, Route};
+use crate::config::{Access, Answer, HostPattern, PathPattern, Route};
 use crate::decide::Facts;
 
 /// All routes, ready to be matched.
@@ -24,8 +24,8 @@ pub struct Entry {
     /// Its place in the configuration, from 0.
     pub number: usize,
     listener: Option<usize>,
-    /// Position of its pool.
-    pub pool: usize,
+    /// Position of its pool; none where it answers itself.
+    pub pool: Option<usize>,
 }
 
 impl Entry {
@@ -42,6 +42,26 @@ impl Entry {
     /// In place of the listener's limit.
     pub fn max_body_size(&self) -> Option<u64> {
         self.route.max_body_size
+    }
+
+    /// What it says itself, in place of a pool.
+    pub fn answer(&self) -> Option<&Answer> {
+        self.route.answer.as_ref()
+    }
+
+    /// What it makes of requests and responses.
+    pub fn rules(&self) -> &Route {
+        &self.route
+    }
+
+    /// What of a path is behind the route's.
+    pub fn rest<'a>(&self, path: &'a str) -> &'a str {
+        match &self.route.path {
+            PathPattern::Exact(_) => "",
+            PathPattern::Prefix(prefix) => {
+                path.strip_prefix(prefix.strip_suffix('/').unwrap_or(prefix)).unwrap_or_default()
+            }
+        }
     }
 
     fn matches(&self, listener: usize, facts: &Facts) -> bool {
@@ -79,7 +99,13 @@ impl Table {
     ) -> Self {
         let mut table = Self::default();
         for (number, route) in routes.iter().enumerate() {
-            let Some(pool) = pool(&route.pool) else { continue };
+            let pool = match &route.pool {
+                Some(name) => match pool(name) {
+                    Some(pool) => Some(pool),
+                    None => continue,
+                },
+                None => None,
+            };
             let only = route.listener.as_deref().map(&listener);
             if only == Some(None) {
                 continue;

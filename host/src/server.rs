@@ -51,6 +51,14 @@ pub enum StartError {
         /// Why not.
         error: TlsError,
     },
+    /// An error page, or a fixed response, cannot be read.
+    #[error("cannot read the page `{}`: {error}", path.display())]
+    Page {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
     /// The secret cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),

@@ -14,6 +14,7 @@ pub mod event;
 mod listener;
 mod members;
 mod observation;
+mod pages;
 pub mod pool;
 mod post;
 pub mod routing;
@@ -35,6 +36,7 @@ pub use condition::{Condition, Ejection};
 pub use element::{BreakerState, Element, Place};
 pub use event::{Event, Fresh, Replacement, Slot, Wreck};
 pub use listener::Listener;
+pub use pages::{Page, Pages, Said};
 pub use pool::{Chain, Origin, Policy, Pool, PoolMember, Told};
 pub use routing::Routing;
 pub use shadow::Comparison;
@@ -52,6 +54,8 @@ pub struct Snapshot {
     pub crossings: Arc<[Option<Arc<Crossing>>]>,
     /// For each route, in the same order, its rate limit if it has one.
     pub limiters: Arc<[Option<RouteLimit>]>,
+    /// For each route, in the same order, what it says itself.
+    pub said: Arc<[Said]>,
     /// By name; a pool's position is its number.
     pub pools: Vec<Arc<Pool>>,
     /// Seed of the key hash.

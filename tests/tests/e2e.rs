@@ -58,6 +58,10 @@ mod metrics;
 mod observers;
 #[path = "e2e/outliers.rs"]
 mod outliers;
+#[path = "e2e/pages.rs"]
+mod pages;
+#[path = "e2e/paths.rs"]
+mod paths;
 #[path = "e2e/plugins.rs"]
 mod plugins;
 #[path = "e2e/precedence.rs"]
@@ -68,6 +72,8 @@ mod quiet;
 mod rate_limits;
 #[path = "e2e/recovery.rs"]
 mod recovery;
+#[path = "e2e/redirects.rs"]
+mod redirects;
 #[path = "e2e/reload.rs"]
 mod reload;
 #[path = "e2e/retries.rs"]
@@ -76,8 +82,12 @@ mod retries;
 mod routers;
 #[path = "e2e/routes.rs"]
 mod routes;
+#[path = "e2e/rules.rs"]
+mod rules;
 #[path = "e2e/shapers.rs"]
 mod shapers;
+#[path = "e2e/smuggling.rs"]
+mod smuggling;
 #[path = "e2e/start_errors.rs"]
 mod start_errors;
 #[path = "e2e/streaming.rs"]

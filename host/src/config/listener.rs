@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::RateLimit;
+use super::{ErrorPages, HeaderRules, PathPolicy, RateLimit};
 
 /// `[[listener]]`
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,17 @@ pub struct Listener {
     pub max_connections: Option<u32>,
     /// `rate_limit` of its requests; none (default): no limit.
     pub rate_limit: Option<RateLimit>,
+    /// `paths`: `as-sent` (default), `normalise` or `strict`.
+    pub paths: PathPolicy,
+    /// `request_headers` of all requests that go to a backend, before those of their route (default: none).
+    pub request_headers: HeaderRules,
+    /// `response_headers` of all responses, ours too, before those of their route (default: none).
+    pub response_headers: HeaderRules,
+    /// `error_pages` (default: none): where the route has none.
+    pub error_pages: ErrorPages,
+    /// `intercept_errors`: whether error pages also take the place of what backends answer with such a status (default
+    /// false).
+    pub intercept_errors: bool,
 }
 
 /// Limits and timeouts of a listener's connections. All are on by default; no timeout is below 1 ms.

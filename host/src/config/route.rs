@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Access, PluginUse, RateLimit};
+use super::{Access, Answer, ErrorPages, HeaderRules, PluginUse, RateLimit};
 
 /// `[[route]]`: all conditions must hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,10 +27,26 @@ pub struct Route {
     pub max_body_size: Option<u64>,
     /// `rate_limit` of the requests that it matches, beside the listener's; none (default): no limit.
     pub rate_limit: Option<RateLimit>,
-    /// Where matching requests go, unless the router says otherwise.
-    pub pool: Arc<str>,
+    /// Where matching requests go, unless the router says otherwise; none: there is an `answer`.
+    pub pool: Option<Arc<str>>,
     /// `router`; none (default): all go to `pool`.
     pub router: Option<RouterUse>,
+    /// `redirect` or `respond`, in place of `pool`.
+    pub answer: Option<Answer>,
+    /// `strip_prefix`: what is taken off the front of the path on its way to a backend, without a slash at its end: `true`
+    /// for the whole `path`, or a part of it. Backends learn it from `X-Forwarded-Prefix`. `Location` and cookies of
+    /// responses stay as they are. (Default: nothing.)
+    pub strip_prefix: Option<Arc<str>>,
+    /// `add_prefix`: what is put there then, without a slash at its end (default: nothing).
+    pub add_prefix: Option<Arc<str>>,
+    /// `request_headers`, after the listener's (default: none).
+    pub request_headers: HeaderRules,
+    /// `response_headers`, after the listener's (default: none).
+    pub response_headers: HeaderRules,
+    /// `error_pages` (default: none), before those of the listener.
+    pub error_pages: ErrorPages,
+    /// `intercept_errors`, in place of the listener's.
+    pub intercept_errors: Option<bool>,
 }
 
 /// `router = { plugin = "split", pools = ["api", "api-next"], percent = 5 }`

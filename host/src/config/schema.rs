@@ -20,6 +20,7 @@ mod recovery;
 mod replacement;
 mod retry;
 mod route;
+mod rules;
 mod suggest;
 mod table;
 mod tls;
@@ -70,13 +71,15 @@ pub(super) fn read(document: &DeTable<'_>, folder: &Path, built_ins: &[&str], si
 
     let mut listener_names = Names::new("listener");
     let tables = listed_tables(&mut root, "listener");
-    let listeners: Vec<_> =
-        tables.into_iter().filter_map(|table| listener::listener(table, &pool_names, &mut listener_names)).collect();
+    let listeners: Vec<_> = tables
+        .into_iter()
+        .filter_map(|table| listener::listener(table, &pool_names, &mut listener_names, folder))
+        .collect();
     listener::report_duplicates(&listeners, sink);
 
     let tables = listed_tables(&mut root, "route");
     let written = tables.len();
-    let known = route::Known { plugins: &plugins, pools: &pool_names, listeners: &listener_names };
+    let known = route::Known { plugins: &plugins, pools: &pool_names, listeners: &listener_names, folder };
     let mut route_names = Names::new("route");
     let routes: Vec<_> = tables
         .into_iter()
@@ -84,6 +87,7 @@ pub(super) fn read(document: &DeTable<'_>, folder: &Path, built_ins: &[&str], si
         .filter_map(|(table, number)| route::route(table, number, &known, &mut route_names))
         .collect();
     route::warn_of_repeats(&routes, sink);
+    route::warn_of_ways_around(&routes, listeners.iter().map(|written| &written.listener), sink);
     let routes: Vec<_> = routes.into_iter().map(|written| written.route).collect();
 
     if is_empty(document, "listener") {

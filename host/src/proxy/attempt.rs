@@ -54,7 +54,8 @@ impl Forward<'_> {
                     && self.is_another(tried, member)
             });
             self.line.await_backend(shorter.map_or(timeout, |shorter| shorter.min(timeout)), self.left());
-            let request = request(facts, body, member);
+            let mut request = request(facts, body, member);
+            self.scope.rewrite(&mut request, facts, &member.backend);
             let leaves = || may_follow && payload.is_whole() && self.leaves(tried, member);
             let is_late = || self.line.phase() == Phase::Backend && self.line.watch().is_over();
             let failed = match connection.send(request, || is_late() || leaves()).await {

@@ -11,24 +11,25 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 
+use super::http1::strict::Strict;
 use super::line::{Line, Phase};
 use super::socket::Socket;
 
 /// A client's socket.
 pub struct Downstream {
-    socket: TokioIo<Socket>,
+    socket: TokioIo<Strict>,
     line: Rc<Line>,
 }
 
 impl Downstream {
     /// Wraps an accepted socket.
     pub fn new(socket: Socket, line: Rc<Line>) -> Self {
-        Self { socket: TokioIo::new(socket), line }
+        Self { socket: TokioIo::new(Strict::new(socket, Rc::clone(&line))), line }
     }
 
     /// The bare socket.
     pub fn into_inner(self) -> Socket {
-        self.socket.into_inner()
+        self.socket.into_inner().into_inner()
     }
 
     /// Holds back an answer that is not ours. True when `buf` was one.

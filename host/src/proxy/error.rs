@@ -14,6 +14,21 @@ pub enum Error {
     /// Not HTTP, or not as it must be.
     #[error("the request is malformed")]
     BadRequest,
+    /// Where it ends can be read in more than one way.
+    #[error("the request's end is not clear")]
+    BadFraming,
+    /// A `Transfer-Encoding` other than `chunked`.
+    #[error("only the transfer coding chunked is understood")]
+    TransferCoding,
+    /// Neither HTTP/1.0 nor HTTP/1.1.
+    #[error("this version of HTTP is not spoken here")]
+    BadVersion,
+    /// An `Expect` other than `100-continue`.
+    #[error("only 100-continue can be expected")]
+    Expectation,
+    /// A path that the listener's `paths` refuses.
+    #[error("the path can be read in more than one way")]
+    BadPath,
     /// HTTP/1.1 without exactly one valid `Host`.
     #[error("the request has no single valid Host")]
     BadHost,
@@ -86,7 +101,12 @@ impl Error {
     /// The response's status.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::BadRequest | Self::BadHost | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::BadRequest | Self::BadFraming | Self::BadPath | Self::BadHost | Self::BodyBroken => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::BadVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::ConnectMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Denied => StatusCode::FORBIDDEN,
             Self::NoRoute => StatusCode::NOT_FOUND,
@@ -110,6 +130,11 @@ impl Error {
     pub fn reason(self) -> &'static str {
         match self {
             Self::BadRequest => "bad-request",
+            Self::BadFraming => "bad-framing",
+            Self::TransferCoding => "transfer-coding",
+            Self::BadVersion => "http-version",
+            Self::Expectation => "expectation",
+            Self::BadPath => "bad-path",
             Self::BadHost => "bad-host",
             Self::ConnectMethod => "connect-method",
             Self::Denied => "denied",
@@ -149,6 +174,11 @@ impl Error {
         matches!(
             self,
             Self::BadRequest
+                | Self::BadFraming
+                | Self::BadPath
+                | Self::TransferCoding
+                | Self::BadVersion
+                | Self::Expectation
                 | Self::BadHost
                 | Self::ConnectMethod
                 | Self::HeadTimeout

@@ -14,6 +14,7 @@ use super::error::Error;
 use super::exchange::Exchange;
 use super::line::Line;
 use super::replay::Payload;
+use super::rules::Scope;
 use crate::config::Retry;
 use crate::decide::{Facts, Head};
 use crate::pool::{InFlight, Member, Upstream};
@@ -51,6 +52,8 @@ pub struct Forward<'a> {
     pub steering: &'a Steering,
     /// Of the same pool.
     pub policy: &'a Policy,
+    /// Whose rules the request is sent by.
+    pub scope: Scope<'a>,
     /// Seed of the key hash.
     pub hash_seed: u64,
     /// When the head of a response must be there.

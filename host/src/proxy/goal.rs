@@ -6,53 +6,65 @@ use super::error::Error;
 use super::http::Lane;
 use crate::decide::Facts;
 use crate::rate::Limiter;
+use crate::route::Entry;
 use crate::snapshot::routing::Routed;
 use crate::snapshot::{Listener, View};
 
 /// Where a request goes.
-pub(super) struct Goal {
-    /// The pool.
-    pub(super) pool: usize,
-    /// Of its body, in bytes.
-    pub(super) limit: Option<u64>,
+pub(super) enum Goal {
+    /// To a pool.
+    Pool {
+        /// Its position.
+        pool: usize,
+        /// Of the request's body, in bytes.
+        limit: Option<u64>,
+    },
+    /// Nowhere: its route answers it.
+    Answer,
 }
+
+/// A route, where one matches, and where the request goes.
+pub(super) type Found<'a> = (Option<&'a Entry>, Result<Goal, Error>);
 
 impl Lane {
     /// The pool, by the routes and their routers or by the listener, and the limit of the body. `facts` come back.
-    pub(super) fn route(
+    pub(super) fn route<'a>(
         &self,
         facts: Box<Facts>,
-        view: &View,
+        view: &'a View,
         (number, listener): (usize, &Listener),
-    ) -> (Box<Facts>, Result<Goal, Error>) {
+    ) -> (Box<Facts>, Found<'a>) {
         let limit = listener.limits.max_body_size;
         if let Err(error) = self.check_rate(listener.limiter.as_deref(), &facts) {
-            return (facts, Err(error));
+            return (facts, (None, Err(error)));
         }
         let Some(route) = view.snapshot.routes.find(number, &facts) else {
-            return (facts, listener.pool.map(|pool| Goal { pool, limit }).ok_or(Error::NoRoute));
+            return (facts, (None, listener.pool.map(|pool| Goal::Pool { pool, limit }).ok_or(Error::NoRoute)));
         };
         let client = facts.client.unwrap_or(self.client.peer.address);
         if !route.access().permits(client.ip()) {
-            return (facts, Err(Error::Denied));
+            return (facts, (Some(route), Err(Error::Denied)));
         }
         let limiter = view.snapshot.limiters.get(route.number).and_then(Option::as_ref);
         if let Err(error) = self.check_rate(limiter.map(|limit| &*limit.limiter), &facts) {
-            return (facts, Err(error));
+            return (facts, (Some(route), Err(error)));
         }
+        let Some(pool) = route.pool else {
+            return (facts, (Some(route), Ok(Goal::Answer)));
+        };
         let limit = route.max_body_size().or(limit);
         let seen = view.snapshot.crossings.get(route.number);
         let (Some(Some(seen)), Some(Some(routing))) = (seen, view.routing.get(route.number)) else {
-            return (facts, Ok(Goal { pool: route.pool, limit }));
+            return (facts, (Some(route), Ok(Goal::Pool { pool, limit })));
         };
         let with = self.client.proxy.circumstances(Instant::now(), view.snapshot.hash_seed, &[]);
         let (facts, routed) = routing.route(facts, seen, &with);
-        let pool = match routed {
-            Routed::Pool(pool) => Ok(Goal { pool, limit }),
-            Routed::Own => Ok(Goal { pool: route.pool, limit }),
+        let goal = match routed {
+            Routed::Pool(pool) => Ok(Goal::Pool { pool, limit }),
+            Routed::Own => Ok(Goal::Pool { pool, limit }),
             Routed::Refuse(status) => Err(Error::Refused(status)),
         };
-        (facts, pool)
+        (facts, (Some(route), goal))
     }
 
     /// Whether a request is within a rate limit.

@@ -1,7 +1,9 @@
 //! Headers on their way through: what may not be passed on, and what we add.
 //!
 //! Hop-by-hop fields end here (RFC 9110 §7.6.1). `X-Forwarded-*` and `Forwarded` (RFC 7239) are believed from
-//! trusted proxies only; from anybody else they are replaced.
+//! trusted proxies only; from anybody else they are replaced. What else nobody may forge is in `forged`.
+
+pub mod forged;
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -105,8 +107,7 @@ fn remove_listed(headers: &mut HeaderMap) -> bool {
         if token.eq_ignore_ascii_case(b"upgrade") {
             upgrade = true;
         } else if let Ok(name) = HeaderName::from_bytes(token)
-            && name != HOST
-            && name != TE
+            && !forged::is_essential(name.as_str())
         {
             headers.remove(name);
         }

@@ -17,10 +17,12 @@ use super::goal::Goal;
 use super::headers;
 use super::line::{Line, Phase};
 use super::replay::Payload;
+use super::rules::Scope;
 use super::target;
 use crate::decide::Facts;
 use crate::pool::InFlight;
 use crate::pool::upstream::Outgoing;
+use crate::route;
 use crate::snapshot::{Listener, Pool, View};
 
 /// Where requests come one after the other: an HTTP/1.1 connection, or one stream of HTTP/2.
@@ -39,12 +41,16 @@ pub(super) async fn handle(
     let client = &lane.client;
     let (view, listener) = (client.door.view(&client.proxy), client.door.number());
     let mut exchange = Exchange::begin(&client.proxy, &view, listener, began);
-    let (mut response, in_flight) = match lane.answer(&view, listener, request, &mut exchange).await {
-        Ok((response, in_flight)) => (response, in_flight),
-        Err(error) => (error.into_response(), None),
-    };
+    let (mut response, in_flight) = lane.answer(&view, listener, request, &mut exchange).await;
     if client.door.is_closed() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        lane.line.stays.set(true);
+        if lane.line.unlooked.get() {
+            // What was sent for the other protocol must not be taken for requests.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
     }
     exchange.respond(response.status(), in_flight);
     match &mut *lane.line.tunnel.borrow_mut() {
@@ -64,8 +70,8 @@ impl Lane {
         number: usize,
         request: Request<Incoming>,
         exchange: &mut Exchange,
-    ) -> Result<(Response<Body>, Option<InFlight>), Error> {
-        let Some(listener) = view.snapshot.listeners.get(number) else { return Err(Error::NoRoute) };
+    ) -> (Response<Body>, Option<InFlight>) {
+        let Some(listener) = view.snapshot.listeners.get(number) else { return (Error::NoRoute.into_response(), None) };
         let (parts, body) = request.into_parts();
         let kept = self.client.facts.borrow_mut().take();
         let mut facts = kept.unwrap_or_else(|| {
@@ -74,51 +80,62 @@ impl Lane {
         (facts.method, facts.uri, facts.headers) = (parts.method, parts.uri, parts.headers);
         facts.tried.clear();
         let prepared = self.prepare(&mut facts, parts.version, listener, exchange);
-        let (facts, answer) = self.conduct(view, (number, listener), facts, body, prepared, exchange).await;
+        let (facts, route, answer) = self.conduct(view, (number, listener), facts, body, prepared, exchange).await;
+        let scope = Scope { peer: &self.client.peer, listener, route };
+        let (mut response, in_flight) = match answer {
+            Ok((response, in_flight @ Some(_))) => (scope.intercept(response, &facts, &view.snapshot), in_flight),
+            Ok(own) => own,
+            Err(error) => (scope.excuse(error, &facts, &view.snapshot), None),
+        };
+        let backend = in_flight.as_ref().map(|attempt| &*attempt.member().backend);
+        scope.dress(response.headers_mut(), &facts, backend);
         *self.client.facts.borrow_mut() = Some(facts);
-        answer
+        (response, in_flight)
     }
 
     /// From the prepared request to the response. `facts` come back.
-    async fn conduct(
+    async fn conduct<'a>(
         &self,
-        view: &Rc<View>,
-        listener: (usize, &Listener),
+        view: &'a Rc<View>,
+        listener: (usize, &'a Listener),
         facts: Box<Facts>,
         body: Incoming,
         prepared: Result<bool, Error>,
         exchange: &mut Exchange,
-    ) -> (Box<Facts>, Result<(Response<Body>, Option<InFlight>), Error>) {
+    ) -> (Box<Facts>, Option<&'a route::Entry>, Result<(Response<Body>, Option<InFlight>), Error>) {
         let snapshot = &view.snapshot;
-        let (facts, found) = match prepared {
-            Ok(upgrading) => {
-                let (facts, goal) = self.route(facts, view, listener);
-                (facts, goal.map(|goal| (upgrading, goal)))
+        let (upgrading, (facts, (route, goal))) = match prepared {
+            Ok(upgrading) => (upgrading, self.route(facts, view, listener)),
+            Err(error) => (false, (facts, (None, Err(error)))),
+        };
+        let scope = Scope { peer: &self.client.peer, listener: listener.1, route };
+        let (number, limit) = match goal {
+            Ok(Goal::Pool { pool, limit }) => (pool, limit),
+            other => {
+                exchange.enter_pool(None);
+                let answer = other.and_then(|_| scope.answer(&facts, snapshot));
+                return (facts, route, answer.map(|response| (response, None)));
             }
-            Err(error) => (facts, Err(error)),
         };
-        exchange.enter_pool(found.as_ref().ok().map(|(_, goal)| goal.pool));
-        let (upgrading, Goal { pool: number, limit }) = match found {
-            Ok(found) => found,
-            Err(error) => return (facts, Err(error)),
-        };
+        exchange.enter_pool(Some(number));
         let (Some(pool), Some(steering)) = (snapshot.pools.get(number), view.steering.get(number)) else {
-            return (facts, Err(Error::NoRoute));
+            return (facts, route, Err(Error::NoRoute));
         };
         let payload = match self.payload(&facts, body, limit, pool) {
             Ok(payload) => payload,
-            Err(error) => return (facts, Err(error)),
+            Err(error) => return (facts, route, Err(error)),
         };
         let forward = Forward {
             proxy: &self.client.proxy,
             line: &self.line,
             steering,
             policy: &pool.policy,
+            scope,
             hash_seed: snapshot.hash_seed,
             until: pool.policy.request_timeout.map(|timeout| exchange.began() + timeout),
         };
         let (facts, answer) = forward.run(facts, payload, exchange).await;
-        (facts, answer.and_then(|answer| self.respond(answer, pool, upgrading)))
+        (facts, route, answer.and_then(|answer| self.respond(answer, pool, upgrading)))
     }
 
     /// Checks the request and makes its headers ready to be passed on. Answers whether it asks for an upgrade.
@@ -129,9 +146,10 @@ impl Lane {
         listener: &Listener,
         exchange: &mut Exchange,
     ) -> Result<bool, Error> {
-        let checked = target::normalise(facts, version);
+        let checked = target::normalise(facts, version, listener.paths);
         let upgrading = headers::end_hop(&mut facts.headers);
-        facts.headers.remove(EXPECT);
+        let expected = facts.headers.remove(EXPECT);
+        headers::forged::remove(&mut facts.headers, self.client.peer.trusted);
         let (nets, forwarded) = (&listener.trusted_proxies, listener.forwarded);
         facts.client = Some(headers::forward(&mut facts.headers, &self.client.peer, nets, forwarded));
         let random = || u128::from(self.client.proxy.random()) << 64 | u128::from(self.client.proxy.random());
@@ -144,7 +162,11 @@ impl Lane {
                 request_id: facts.headers.get(headers::X_REQUEST_ID).cloned(),
             }));
         }
-        checked.map(|()| upgrading)
+        checked?;
+        match expected {
+            Some(other) if !other.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Error::Expectation),
+            _ => Ok(upgrading),
+        }
     }
 
     fn payload(&self, facts: &Facts, body: Incoming, limit: Option<u64>, pool: &Pool) -> Result<Payload, Error> {

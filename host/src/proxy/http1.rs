@@ -1,5 +1,8 @@
 //! A client's HTTP/1.1 connection: requests one after the other, and what becomes of the socket at the end.
 
+mod framing;
+pub(super) mod strict;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -48,7 +51,7 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, limits: &Limits) {
         }
         // Backends' and bodies' deadlines are seen by the request that waits; these have no request.
         let overdue = matches!(line.phase(), Phase::Idle | Phase::Head | Phase::Response) && line.watch().is_over();
-        if overdue { Poll::Ready(None) } else { Poll::Pending }
+        if overdue || line.is_due() { Poll::Ready(None) } else { Poll::Pending }
     })
     .await;
     let parts = connection.into_parts();
@@ -56,6 +59,7 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, limits: &Limits) {
     let tunnel = line.tunnel.take();
     match (ended, tunnel) {
         (Some(Ok(())), Some(tunnel)) => upgrade::carry(socket, read, tunnel, &line).await,
+        (None, _) if let Some(error) = line.violation.get() => refuse(socket, error).await,
         (None, _) if line.phase() == Phase::Head && !door.is_closed() => refuse(socket, Error::HeadTimeout).await,
         (Some(_), _) if line.held_back.get().is_some() => {
             refuse(socket, unparsable(&line, &read, limits.max_head_size)).await

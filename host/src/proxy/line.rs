@@ -48,6 +48,12 @@ pub struct Line {
     pub(super) answering: Cell<bool>,
     /// The status of an answer of hyper's own that was held back, to be said in our words.
     pub(super) held_back: Cell<Option<u16>>,
+    /// What is wrong with the head that comes next. It is said when nothing else is owed.
+    pub(super) violation: Cell<Option<Error>>,
+    /// More than the request was read, in a protocol that nobody has agreed to.
+    pub(super) unlooked: Cell<bool>,
+    /// The response is there, and the protocol stays.
+    pub(super) stays: Cell<bool>,
     /// What stopped the request's body, when something did.
     pub(super) body_error: Cell<Option<Error>>,
     /// What the connection becomes when the response in hand has been sent.
@@ -70,6 +76,9 @@ impl Line {
             early: Cell::new(false),
             answering: Cell::new(false),
             held_back: Cell::new(None),
+            violation: Cell::new(None),
+            unlooked: Cell::new(false),
+            stays: Cell::new(false),
             body_error: Cell::new(None),
             tunnel: RefCell::default(),
         };
@@ -105,6 +114,7 @@ impl Line {
     /// A request's head is there.
     pub(super) fn begin(&self) {
         self.early.set(false);
+        self.stays.set(false);
         self.answering.set(false);
         self.until.set(None);
         self.enter(Phase::Busy);
@@ -128,6 +138,11 @@ impl Line {
         self.phase.set(Phase::Backend);
         self.watch.set(self.patience.get());
         self.shorten();
+    }
+
+    /// Whether the client is owed nothing, but for what is wrong with what it sent.
+    pub(super) fn is_due(&self) -> bool {
+        self.violation.get().is_some() && matches!(self.phase.get(), Phase::Idle | Phase::Head) && !self.owed.get()
     }
 
     /// No longer than what is left in all.

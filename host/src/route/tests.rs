@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::HeaderRules;
 use http::{HeaderValue, Method, Uri, header};
 
 fn route(host: Option<&str>, path: &str, pool: &str) -> Route {
@@ -23,8 +24,15 @@ fn route(host: Option<&str>, path: &str, pool: &str) -> Route {
         access: Access::default(),
         max_body_size: None,
         rate_limit: None,
-        pool: pool.into(),
+        pool: Some(pool.into()),
         router: None,
+        answer: None,
+        strip_prefix: None,
+        add_prefix: None,
+        request_headers: HeaderRules::default(),
+        response_headers: HeaderRules::default(),
+        error_pages: Vec::new(),
+        intercept_errors: None,
     }
 }
 
@@ -40,7 +48,7 @@ fn table(routes: &[Route]) -> Table {
 }
 
 fn found(table: &Table, facts: &Facts) -> Option<usize> {
-    table.find(0, facts).map(|entry| entry.pool)
+    table.find(0, facts).and_then(|entry| entry.pool)
 }
 
 #[test]
@@ -96,7 +104,7 @@ fn a_listener_may_have_routes_of_its_own() {
     lost.listener = Some("gone".into());
     let listener = |name: &str| ["a", "b"].iter().position(|known| *known == name);
     let table = Table::new(&[route(None, "/", "0"), only, lost], listener, |pool| pool.parse().ok());
-    let pool = |listener| table.find(listener, &facts("h", "/")).map(|entry| entry.pool);
+    let pool = |listener| table.find(listener, &facts("h", "/")).and_then(|entry| entry.pool);
     assert_eq!((pool(0), pool(1)), (Some(0), Some(1)));
 }
 

@@ -4,6 +4,7 @@
 //! elements and their tables, counters, and the instances of whoever is used as before.
 
 mod listeners;
+mod pages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -86,11 +87,12 @@ pub(super) async fn assemble(
     let limiters = config.routes.iter().map(|route| listeners::route_limit(route, means.workers, snapshot)).collect();
     let listener = |name: &str| config.listeners.iter().position(|listener| *listener.name == *name);
     let names: Vec<_> = pools.iter().map(|(pool, _)| Arc::clone(&pool.name)).collect();
-    let build = |listener: &config::Listener| {
+    let said = pages::load(config, means.registry).await.map_err(|more| errors.extend(more)).unwrap_or_default();
+    let build = |(listener, pages): (&config::Listener, pages::Pages)| {
         let known = before.and_then(|before| before.listener(listener));
-        Arc::new(listeners::build(listener, number, &names, means.workers, known.zip(snapshot)))
+        Arc::new(listeners::build(listener, number, &names, means.workers, known.zip(snapshot), pages))
     };
-    let listeners: Vec<_> = config.listeners.iter().map(build).collect();
+    let listeners: Vec<_> = config.listeners.iter().zip(said.listeners).map(build).collect();
     let routes = Arc::new(route::Table::new(&config.routes, listener, number));
     let checked = health::load(config, means.registry).await.map_err(|more| errors.extend(more)).unwrap_or_default();
     if !errors.is_empty() {
@@ -115,8 +117,8 @@ pub(super) async fn assemble(
     }
     let pools = pools.into_iter().map(|(pool, _)| pool).collect();
     let hash_seed = config.server.hash_seed;
-    let crossings = crossings.into();
-    let snapshot = Arc::new(Snapshot { listeners, routes, crossings, limiters, pools, hash_seed });
+    let (crossings, said) = (crossings.into(), said.routes.into());
+    let snapshot = Arc::new(Snapshot { listeners, routes, crossings, limiters, said, pools, hash_seed });
     Ok(Assembly { snapshot, crews, starts, checked })
 }
 

@@ -7,7 +7,8 @@ use std::sync::atomic::AtomicU32;
 use crossbeam_utils::CachePadded;
 use ipnet::IpNet;
 
-use crate::config::{Access, Limits};
+use super::Pages;
+use crate::config::{Access, HeaderRules, Limits, PathPolicy};
 use crate::rate::Limiter;
 use crate::telemetry::counters::{Counter, PerWorker, Shed, Traffic};
 
@@ -38,6 +39,16 @@ pub struct Listener {
     pub shed: Arc<PerWorker<Shed>>,
     /// How many requests are let in.
     pub limiter: Option<Arc<Limiter>>,
+    /// What becomes of paths.
+    pub paths: PathPolicy,
+    /// Of all requests.
+    pub request_headers: HeaderRules,
+    /// Of all responses.
+    pub response_headers: HeaderRules,
+    /// For errors, behind those of routes.
+    pub pages: Pages,
+    /// Whether they also take the place of backends' errors.
+    pub intercept_errors: bool,
 }
 
 impl Access {

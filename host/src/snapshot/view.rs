@@ -34,6 +34,7 @@ impl View {
             routes: Arc::clone(&snapshot.routes),
             crossings,
             limiters: Arc::clone(&snapshot.limiters),
+            said: Arc::clone(&snapshot.said),
             pools: Vec::new(),
             hash_seed: snapshot.hash_seed,
         };

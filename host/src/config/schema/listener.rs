@@ -2,14 +2,16 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use super::names::Names;
+use super::rules::{self, Way};
 use super::table::Table;
 use super::value::Value;
 use super::{address, capacity, rate, values};
 use crate::config::report::{Finding, Sink};
-use crate::config::{Limits, Listener, Route};
+use crate::config::{HeaderRules, Limits, Listener, PathPolicy, Route};
 
 /// A listener, and where it is written.
 pub(super) struct Written {
@@ -21,7 +23,7 @@ pub(super) struct Written {
 }
 
 /// `[[listener]]`. Its name is declared even when something else is wrong with it.
-pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Names) -> Option<Written> {
+pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Names, folder: &Path) -> Option<Written> {
     table.reserve(&["certificates"]);
     let header = table.span();
     let address =
@@ -46,11 +48,19 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
         limits: limits(&mut table),
         max_connections: table.optional("max_connections", values::whole(capacity::LIMIT)),
         rate_limit: table.optional("rate_limit", rate::rate_limit),
+        paths: table.or("paths", PathPolicy::AsSent, values::word(&PATHS)),
+        request_headers: table.or("request_headers", HeaderRules::default(), rules::headers(Way::Request)),
+        response_headers: table.or("response_headers", HeaderRules::default(), rules::headers(Way::Response)),
+        error_pages: table.or("error_pages", Vec::new(), |value| rules::error_pages(value, folder)),
+        intercept_errors: table.or("intercept_errors", false, |value| value.boolean()),
     };
     table.finish();
     let ((_, address), _) = (address?, name?);
     Some(Written { listener, header, address, has_pool: pool.is_some() })
 }
+
+const PATHS: [(&str, PathPolicy); 3] =
+    [("as-sent", PathPolicy::AsSent), ("normalise", PathPolicy::Normalise), ("strict", PathPolicy::Strict)];
 
 /// Only `http` is served so far.
 fn protocol(value: Value<'_>) -> Option<()> {

@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use super::suggest::suggest;
 use super::table::Table;
 use super::value::Value;
-use super::{address, path, values};
+use super::{address, path, rules, values};
 use crate::config::report::Finding;
 use crate::config::{AccessLog, Address, Admin, CodeCache, Log, LogFormat, Server};
 
@@ -31,6 +31,7 @@ pub(super) fn server(mut table: Table<'_>, folder: &Path) -> Server {
         max_instances: table.optional("max_instances", values::whole(1..=8000)),
         watch: table.or("watch", false, |value| value.boolean()),
         code_cache: table.or("code_cache", CodeCache::Default, |value| code_cache(value, folder)),
+        error_pages: table.or("error_pages", Vec::new(), |value| rules::error_pages(value, folder)),
     };
     table.finish();
     server

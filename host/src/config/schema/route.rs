@@ -2,17 +2,19 @@
 
 use std::net::Ipv6Addr;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::Method;
 
 use super::names::Names;
 use super::plugin::Plugins;
+use super::rules::{self, Way};
 use super::table::Table;
 use super::value::Value;
 use super::{address, rate, values};
 use crate::config::report::{Finding, Sink};
-use crate::config::{HostPattern, PathPattern, Route};
+use crate::config::{Answer, HeaderRules, HostPattern, Listener, PathPattern, PathPolicy, Route};
 
 /// A route, and where it is written.
 pub(super) struct Written {
@@ -25,11 +27,12 @@ pub(super) struct Known<'a> {
     pub(super) plugins: &'a Plugins<'a>,
     pub(super) pools: &'a Names,
     pub(super) listeners: &'a Names,
+    pub(super) folder: &'a Path,
 }
 
 /// `[[route]]`, the `number`th of the file. Its name is declared even when something else is wrong with it.
 pub(super) fn route(mut table: Table<'_>, number: usize, known: &Known<'_>, routes: &mut Names) -> Option<Written> {
-    let Known { plugins, pools, listeners } = known;
+    let Known { plugins, pools, listeners, folder } = known;
     let header = table.span();
     let name = match table.take("name") {
         Some(value) => {
@@ -37,29 +40,77 @@ pub(super) fn route(mut table: Table<'_>, number: usize, known: &Known<'_>, rout
         }
         None => Some(routes.declare(&format!("route-{number}"), header.clone(), table.sink())),
     };
-    let pool = table.required("pool", "pool = \"NAME\"", |value| pools.resolve(value));
-    // Outer none: it has errors.
+    // Outer none: they have errors.
+    let answer = answer(&mut table, folder);
+    let pool = match &answer {
+        Some(None) => table.required("pool", "pool = \"NAME\"", |value| pools.resolve(value)).map(Some),
+        _ => Some(None),
+    };
+    // As before.
     let router = match table.take("router") {
         Some(value) => plugins.router(value, pools).map(Some),
         None => Some(None),
+    };
+    let path = path(&mut table);
+    let prefix = match &path {
+        PathPattern::Prefix(path) | PathPattern::Exact(path) => Arc::clone(path),
     };
     let route = Route {
         name: name.clone().unwrap_or_else(|| "".into()),
         listener: table.optional("listener", |value| listeners.resolve(value)),
         host: table.optional("host", host),
-        path: path(&mut table),
+        path,
         methods: table.or("methods", Vec::new(), methods),
         query: table.optional("query", |value| values::texts(value, query_name)).unwrap_or_default(),
         headers: table.optional("headers", |value| values::texts(value, values::header_name)).unwrap_or_default(),
         access: address::access(&mut table),
         max_body_size: table.optional("max_body_size", values::size(0..=u64::MAX)),
         rate_limit: table.optional("rate_limit", rate::rate_limit),
-        pool: pool.clone().unwrap_or_else(|| "".into()),
+        pool: pool.clone().flatten(),
         router: None,
+        answer: answer.clone().flatten(),
+        strip_prefix: table
+            .optional("strip_prefix", |value| rules::strip_prefix(value, &prefix))
+            .filter(|prefix| !prefix.is_empty()),
+        add_prefix: table.optional("add_prefix", rules::add_prefix),
+        request_headers: table.or("request_headers", HeaderRules::default(), rules::headers(Way::Request)),
+        response_headers: table.or("response_headers", HeaderRules::default(), rules::headers(Way::Response)),
+        error_pages: table.or("error_pages", Vec::new(), |value| rules::error_pages(value, folder)),
+        intercept_errors: table.optional("intercept_errors", |value| value.boolean()),
     };
     table.finish();
-    let (_, _, router) = (name?, pool?, router?);
+    let (_, _, _, router) = (name?, answer?, pool?, router?);
     Some(Written { route: Route { router, ..route }, header })
+}
+
+/// `redirect` or `respond`, and then nothing that is for a pool. None: it has errors.
+fn answer(table: &mut Table<'_>, folder: &Path) -> Option<Option<Answer>> {
+    let written = [table.take("redirect"), table.take("respond")];
+    let first = match written {
+        [None, None] => return Some(None),
+        [Some(_), Some(second)] => {
+            return second.reject_with("a route has either `redirect` or `respond`", "remove one of them");
+        }
+        [redirect, respond] => redirect.or(respond)?,
+    };
+    for key in ["pool", "router", "strip_prefix", "add_prefix", "request_headers"] {
+        if let Some(value) = table.take(key) {
+            let finding = Finding::error(
+                value.span(),
+                format_args!("nothing of this route goes to a backend, so `{key}` means nothing"),
+            );
+            table.sink().push(
+                finding
+                    .related(first.span(), format_args!("`{}` answers it", first.key()))
+                    .help(format_args!("remove `{key}`")),
+            );
+        }
+    }
+    match first.key() {
+        "redirect" => rules::redirect(first),
+        _ => rules::respond(first, folder),
+    }
+    .map(Some)
 }
 
 /// `api.example.com`, or `*.example.com`; lower case, without port.
@@ -139,6 +190,20 @@ fn query_name(name: &str, value: Value<'_>) -> Option<Arc<str>> {
     match name.contains(['&', '=', '#']) || name.is_empty() {
         false => Some(name.into()),
         true => value.reject(format_args!("no name in a query can be \"{name}\"")),
+    }
+}
+
+/// Warns of routes that keep somebody out of a path which can be written in another way.
+pub(super) fn warn_of_ways_around<'a>(routes: &[Written], listeners: impl Iterator<Item = &'a Listener>, sink: &Sink) {
+    let lax: Vec<_> = listeners.filter(|listener| listener.paths == PathPolicy::AsSent).collect();
+    for Written { route, header } in routes {
+        let is_all = matches!(&route.path, PathPattern::Prefix(path) if &**path == "/");
+        let listener = lax.iter().find(|listener| route.listener.as_ref().is_none_or(|name| *name == listener.name));
+        if let (false, false, Some(listener)) = (is_all, route.access.is_open(), listener) {
+            let message = "this route keeps clients out of a path that they can write in other ways";
+            let help = format!("add `paths = \"normalise\"` or `\"strict\"` to the listener `{}`", listener.name);
+            sink.push(Finding::warning(header.clone(), message).help(help));
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{self, RateLimit};
 use crate::rate::Limiter;
-use crate::snapshot::{Listener, RouteLimit, Snapshot};
+use crate::snapshot::{Listener, Pages, RouteLimit, Snapshot};
 use crate::telemetry::counters::PerWorker;
 
 /// A listener, with the counts of the one that it goes on as.
@@ -14,6 +14,7 @@ pub(super) fn build(
     pools: &[Arc<str>],
     workers: usize,
     before: Option<(&Arc<Listener>, &Snapshot)>,
+    error_pages: Pages,
 ) -> Listener {
     // For each pool, and then for none.
     let traffic = pools.iter().map(Some).chain([None]).map(|name| {
@@ -41,6 +42,11 @@ pub(super) fn build(
         max_connections: listener.max_connections,
         shed: known.map_or_else(|| Arc::new(PerWorker::new(workers)), |known| Arc::clone(&known.shed)),
         limiter: listener.rate_limit.as_ref().map(limiter),
+        paths: listener.paths,
+        request_headers: listener.request_headers.clone(),
+        response_headers: listener.response_headers.clone(),
+        pages: error_pages,
+        intercept_errors: listener.intercept_errors,
     }
 }
 

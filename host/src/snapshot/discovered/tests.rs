@@ -66,6 +66,7 @@ fn snapshot(pool: Pool) -> Snapshot {
         routes: Arc::new(crate::route::Table::new(&[], |_| None, |_| None)),
         crossings: Arc::new([]),
         limiters: Arc::new([]),
+        said: Arc::new([]),
         pools: vec![Arc::new(pool)],
         hash_seed: 0,
     }

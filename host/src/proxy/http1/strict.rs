@@ -1,0 +1,103 @@
+//! A client's socket of which only sound HTTP/1.1 is read.
+//!
+//! Each byte passes `framing` before hyper sees it. What is wrong within a head is held back, so that the requests
+//! before it are answered and hyper never has a whole head of the wrong one; what is wrong within a body is an error
+//! of the read.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::framing::Framing;
+use crate::proxy::line::Line;
+use crate::proxy::socket::Socket;
+
+/// A client's socket.
+pub(in crate::proxy) struct Strict {
+    socket: Socket,
+    framing: Framing,
+    line: Rc<Line>,
+    /// A body is wrong from here on.
+    broken: bool,
+}
+
+impl Strict {
+    /// Nothing has been read of `socket` yet.
+    pub(in crate::proxy) fn new(socket: Socket, line: Rc<Line>) -> Self {
+        Self { socket, framing: Framing::default(), line, broken: false }
+    }
+
+    /// The bare socket.
+    pub(in crate::proxy) fn into_inner(self) -> Socket {
+        self.socket
+    }
+}
+
+impl AsyncRead for Strict {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.broken {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        if this.line.violation.get().is_some() {
+            // Whoever drives the connection answers as soon as nothing else is owed.
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.socket).poll_read(cx, buf);
+        if !matches!(read, Poll::Ready(Ok(()))) {
+            return read;
+        }
+        if this.line.stays.take() {
+            this.framing.close_off();
+        }
+        match this.framing.look(&buf.filled()[before..]) {
+            Ok(false) => {}
+            Ok(true) => this.line.unlooked.set(true),
+            Err(violation) => {
+                buf.set_filled(before + violation.sound);
+                match violation.in_body {
+                    true => this.broken = true,
+                    false => this.line.violation.set(Some(violation.error)),
+                }
+                if violation.sound == 0 {
+                    return if this.broken {
+                        Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
+                    } else {
+                        Poll::Pending
+                    };
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Strict {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+}
