@@ -43,7 +43,7 @@ pub use capacity::Capacity;
 pub use discovery::{Discovery, DnsQuestion, DnsSource, Holds};
 pub use feedback::Feedback;
 pub use health::{GrpcProbe, Health, HttpProbe, Probe, Question};
-pub use listener::{Access, Limits, Listener};
+pub use listener::{Access, HttpsRedirect, Limits, Listener};
 pub use outlier::OutlierPolicy;
 pub use plugin::{BreakerPolicy, Plugin, PluginLimits, PluginUse};
 pub use pool::{Backend, Pool};
@@ -54,7 +54,7 @@ pub use route::{HostPattern, PathPattern, Route, RouterUse};
 pub use rules::{
     Answer, Content, ErrorPages, HeaderRules, Occasion, Part, PathPolicy, REASONS, Source, Template, Variable,
 };
-pub use tls::{Identity, Tls};
+pub use tls::{ClientCertificates, Identity, ServerTls, Tls, Versions};
 
 /// A whole configuration. Names that refer to something (`pool`, `listener`, `plugin`) have been resolved.
 #[derive(Debug, Clone, PartialEq)]

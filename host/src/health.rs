@@ -49,12 +49,13 @@ impl Check {
     /// # Errors
     /// A file cannot be used.
     pub fn new(question: &Question) -> Result<Self, TlsError> {
-        let protocol = match question.probe {
-            Probe::Http(_) => Protocol::Http1,
-            Probe::Grpc(_) => Protocol::Http2,
-            Probe::Tcp => Protocol::Opaque,
+        let protocols = match question.probe {
+            Probe::Http(_) => &[Protocol::Http1][..],
+            Probe::Grpc(_) => &[Protocol::Http2],
+            // What is spoken inside is not known here.
+            Probe::Tcp => &[],
         };
-        let tls = question.tls.as_ref().map(|tls| Connector::new(tls, protocol)).transpose()?;
+        let tls = question.tls.as_ref().map(|tls| Connector::new(tls, protocols)).transpose()?;
         Ok(Self { question: Arc::new(question.clone()), tls })
     }
 

@@ -14,6 +14,7 @@ mod membership;
 mod preparation;
 pub mod secret;
 pub mod sockets;
+mod tls;
 mod trial;
 mod watch;
 
@@ -58,6 +59,22 @@ pub enum StartError {
         path: PathBuf,
         /// Why not.
         error: io::Error,
+    },
+    /// A listener's TLS cannot be served.
+    #[error("TLS of listener `{listener}`: {error}")]
+    ListenerTls {
+        /// The listener.
+        listener: Arc<str>,
+        /// Why not.
+        error: TlsError,
+    },
+    /// A pool's backends cannot be connected to.
+    #[error("TLS of pool `{pool}`: {error}")]
+    PoolTls {
+        /// The pool.
+        pool: Arc<str>,
+        /// Why not.
+        error: TlsError,
     },
     /// The secret cannot be used.
     #[error(transparent)]

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use rustls::ServerConfig;
 use serde_json::json;
 
 use crate::message::{self, Framing, Request};
@@ -38,6 +39,7 @@ struct Shared {
     name: String,
     address: SocketAddr,
     handler: Box<Handler>,
+    tls: Option<Arc<ServerConfig>>,
     stopped: AtomicBool,
     connections: AtomicUsize,
     requests: AtomicUsize,
@@ -98,15 +100,36 @@ impl Backend {
         Self::serving(name, listener, handler)
     }
 
+    /// The same with TLS.
+    #[must_use]
+    pub fn secured(
+        name: &str,
+        tls: Arc<ServerConfig>,
+        handler: impl Fn(&mut Exchange<'_>) -> io::Result<Next> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port of loopback");
+        Self::serving_with(name, listener, Some(tls), handler)
+    }
+
     fn serving(
         name: &str,
         listener: TcpListener,
+        handler: impl Fn(&mut Exchange<'_>) -> io::Result<Next> + Send + Sync + 'static,
+    ) -> Self {
+        Self::serving_with(name, listener, None, handler)
+    }
+
+    fn serving_with(
+        name: &str,
+        listener: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
         handler: impl Fn(&mut Exchange<'_>) -> io::Result<Next> + Send + Sync + 'static,
     ) -> Self {
         let shared = Arc::new(Shared {
             name: name.to_owned(),
             address: listener.local_addr().expect("a listener has an address"),
             handler: Box::new(handler),
+            tls,
             stopped: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
@@ -217,7 +240,10 @@ impl Shared {
 
     fn serve(&self, stream: TcpStream, connection: usize) -> io::Result<Next> {
         let local = stream.local_addr()?;
-        let mut wire = Wire::tcp(stream);
+        let mut wire = match &self.tls {
+            None => Wire::tcp(stream),
+            Some(tls) => Wire::tls_server(stream, Arc::clone(tls))?,
+        };
         wire.patience(crate::wait::PATIENCE * 6);
         for nth in 0.. {
             let Some(head) = wire.head()? else { break };

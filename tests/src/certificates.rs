@@ -40,13 +40,49 @@ impl Authority {
         folder.write("ca.pem", self.certificate.pem())
     }
 
+    /// Its own certificate, DER.
+    #[must_use]
+    pub fn der(&self) -> &CertificateDer<'static> {
+        self.certificate.der()
+    }
+
     /// A certificate for these names and addresses, for servers and clients.
     #[must_use]
     pub fn issue(&self, names: &[&str]) -> Issued {
+        self.issue_with(names, KeyPair::generate().expect("a key"), |_| {})
+    }
+
+    /// The same, of which the time is over.
+    #[must_use]
+    pub fn issue_expired(&self, names: &[&str]) -> Issued {
+        self.issue_with(names, KeyPair::generate().expect("a key"), |params| {
+            params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        })
+    }
+
+    /// The same with an RSA key.
+    #[must_use]
+    pub fn issue_rsa(&self, names: &[&str]) -> Issued {
+        let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("a key");
+        self.issue_with(names, key, |_| {})
+    }
+
+    /// The same for a client, whose common name this is.
+    #[must_use]
+    pub fn issue_to(&self, common_name: &str) -> Issued {
+        self.issue_with(&[], KeyPair::generate().expect("a key"), |params| {
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            params.distinguished_name.push(rcgen::DnType::OrganizationName, "Tests");
+            params.distinguished_name.push(rcgen::DnType::CommonName, common_name);
+        })
+    }
+
+    fn issue_with(&self, names: &[&str], key: KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Issued {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let key = KeyPair::generate().expect("a key");
+        change(&mut params);
         Issued { certificate: params.signed_by(&key, &self.issuer).expect("a certificate"), key }
     }
 
@@ -74,6 +110,18 @@ impl Authority {
 }
 
 impl Issued {
+    /// The certificate, DER.
+    #[must_use]
+    pub fn der(&self) -> &CertificateDer<'static> {
+        self.certificate.der()
+    }
+
+    /// Its private key.
+    #[must_use]
+    pub fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::try_from(self.key.serialize_der()).expect("a key")
+    }
+
     /// Writes both into `NAME.pem` and `NAME.key`.
     pub fn write(&self, folder: &Folder, name: &str) {
         folder.write(&format!("{name}.pem"), self.certificate.pem());

@@ -6,6 +6,7 @@
 //! and it never waits without an end.
 
 pub mod backend;
+pub mod caller;
 pub mod certificates;
 pub mod client;
 pub mod dns;
@@ -27,6 +28,7 @@ pub mod wait;
 pub mod wire;
 
 pub use backend::{Backend, Exchange, Next};
+pub use caller::Caller;
 pub use certificates::Authority;
 pub use client::Client;
 pub use dns::NameServer;

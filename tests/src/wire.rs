@@ -3,9 +3,13 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 use crate::message::{self, Fields, Framing};
+use crate::caller::{Session, Tls};
 use crate::wait::PATIENCE;
 
 /// A connection and what was read ahead from it.
@@ -17,6 +21,7 @@ pub struct Wire {
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<dyn Tls>),
 }
 
 impl Wire {
@@ -37,9 +42,43 @@ impl Wire {
         wire
     }
 
+    /// With TLS, over a socket that has its patience.
+    #[must_use]
+    pub fn tls(stream: Box<dyn Tls>) -> Self {
+        let wire = Self { stream: Stream::Tls(stream), ahead: Vec::new() };
+        wire.patience(PATIENCE);
+        wire
+    }
+
+    /// With TLS as a server, which shakes hands when it is read.
+    ///
+    /// # Errors
+    /// The configuration is of no use.
+    pub fn tls_server(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        let session = ServerConnection::new(config).map_err(io::Error::other)?;
+        Ok(Self::tls(Box::new(StreamOwned::new(session, stream))))
+    }
+
+    /// What was agreed on with TLS.
+    ///
+    /// # Panics
+    /// Without TLS.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        match &self.stream {
+            Stream::Tls(stream) => stream.session(),
+            _ => panic!("there is no TLS on this connection"),
+        }
+    }
+
     /// Sets how long a read or a write may wait.
     pub fn patience(&self, limit: Duration) {
         let set = match &self.stream {
+            Stream::Tls(s) => {
+                let s = s.tcp();
+                s.set_read_timeout(Some(limit)).and_then(|()| s.set_write_timeout(Some(limit)))
+            }
             Stream::Tcp(s) => s.set_read_timeout(Some(limit)).and_then(|()| s.set_write_timeout(Some(limit))),
             Stream::Unix(s) => s.set_read_timeout(Some(limit)).and_then(|()| s.set_write_timeout(Some(limit))),
         };
@@ -55,6 +94,7 @@ impl Wire {
         match &mut self.stream {
             Stream::Tcp(s) => s.write_all(bytes.as_ref()),
             Stream::Unix(s) => s.write_all(bytes.as_ref()),
+            Stream::Tls(s) => s.write_all(bytes.as_ref()).and_then(|()| s.flush()),
         }
     }
 
@@ -66,6 +106,7 @@ impl Wire {
         match &mut self.stream {
             Stream::Tcp(s) => s.write(bytes),
             Stream::Unix(s) => s.write(bytes),
+            Stream::Tls(s) => s.write(bytes),
         }
     }
 
@@ -79,8 +120,9 @@ impl Wire {
     }
 
     /// Tells the other side that nothing more comes.
-    pub fn finish(&self) {
-        let _ = match &self.stream {
+    pub fn finish(&mut self) {
+        let _ = match &mut self.stream {
+            Stream::Tls(s) => s.finish(),
             Stream::Tcp(s) => s.shutdown(Shutdown::Write),
             Stream::Unix(s) => s.shutdown(Shutdown::Write),
         };
@@ -88,9 +130,12 @@ impl Wire {
 
     /// Makes the drop of this connection a reset instead of an orderly end.
     pub fn reset_on_drop(&self) {
-        if let Stream::Tcp(stream) = &self.stream {
-            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        }
+        let stream = match &self.stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Tls(stream) => stream.tcp(),
+            Stream::Unix(_) => return,
+        };
+        let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
     }
 
     /// What has arrived, waiting for at least a byte; empty at the end.
@@ -218,6 +263,7 @@ impl Wire {
         let count = match &mut self.stream {
             Stream::Tcp(s) => s.read(&mut buffer),
             Stream::Unix(s) => s.read(&mut buffer),
+            Stream::Tls(s) => s.read(&mut buffer),
         }?;
         self.ahead.extend_from_slice(&buffer[..count]);
         Ok(count)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ErrorPages, HeaderRules, PathPolicy, RateLimit};
+use super::{ErrorPages, HeaderRules, PathPolicy, RateLimit, ServerTls};
 
 /// `[[listener]]`
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +40,20 @@ pub struct Listener {
     /// `intercept_errors`: whether error pages also take the place of what backends answer with such a status (default
     /// false).
     pub intercept_errors: bool,
+    /// `certificates` and `tls`; none (default): without TLS.
+    pub tls: Option<ServerTls>,
+    /// `redirect_to_https`: requests are sent on to HTTPS, but for those that a route of this very listener matches; none
+    /// (default): they are served. Only without TLS.
+    pub redirect_to_https: Option<HttpsRedirect>,
+}
+
+/// `redirect_to_https`: to the same URL, on this port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpsRedirect {
+    /// `port` (default 443, which is not written in the URL).
+    pub port: u16,
+    /// `status`: 308 (default), 307, 301 or 302.
+    pub status: u16,
 }
 
 /// Limits and timeouts of a listener's connections. All are on by default; no timeout is below 1 ms.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Address, Capacity, Discovery, Feedback, Health, OutlierPolicy, PluginUse, Recovery, Retry};
+use super::{Address, Capacity, Discovery, Feedback, Health, OutlierPolicy, PluginUse, Recovery, Retry, Tls};
 
 /// `[pool.NAME]`
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +41,9 @@ pub struct Pool {
     pub recovery: Recovery,
     /// `limits`: what it takes at a time.
     pub limits: Capacity,
+    /// `tls` towards its backends; none (default): without. Health checks say for themselves whether they use TLS
+    /// (`health.tls`), as they may ask another port.
+    pub tls: Option<Tls>,
 }
 
 /// One of `backends`: `"10.0.0.1:8080"` or a table.

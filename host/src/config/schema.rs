@@ -21,6 +21,7 @@ mod replacement;
 mod retry;
 mod route;
 mod rules;
+mod server_tls;
 mod suggest;
 mod table;
 mod tls;

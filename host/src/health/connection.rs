@@ -28,18 +28,13 @@ impl Connection {
         stage: &Cell<Stage>,
         timeout: Duration,
     ) -> Result<Self, Failure> {
-        let stream = connect::connect(target, timeout).await.map_err(|error| match error {
-            ConnectError::Io(error) => Failure::Connect(error),
+        let stream = connect::connect(target, None, timeout).await.map_err(|error| match error {
+            ConnectError::Io(error) | ConnectError::Tls(error) => Failure::Connect(error),
             ConnectError::Timeout(timeout) | ConnectError::Limit(timeout) => Failure::NoConnection(timeout),
         })?;
         let Some(tls) = tls else { return Ok(Self(Box::new(stream), false)) };
         stage.set(Stage::Shaking);
-        let host = match target {
-            Address::Socket(address) => address.ip().to_string(),
-            Address::Name(name, _) => name.to_string(),
-            Address::Unix(_) => "localhost".to_owned(),
-        };
-        let stream = tls.connect(&host, stream).await.map_err(Failure::Tls)?;
+        let stream = tls.connect(&connect::host(target), stream).await.map_err(Failure::Tls)?;
         Ok(Self(Box::new(stream), true))
     }
 

@@ -1,4 +1,5 @@
-//! Making a connection to a backend's address: TCP, or a Unix socket. No retries: who picks decides that.
+//! Making a connection to a backend's address: TCP, or a Unix socket, with TLS on it or without. No retries: who picks
+//! decides that.
 
 use std::io;
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 
 use crate::config::Address;
+use crate::tls::{self, Connector, ToBackend};
 
 /// A connected socket to a backend.
 #[derive(Debug)]
@@ -20,13 +22,25 @@ pub enum Stream {
     Tcp(TokioIo<TcpStream>),
     /// Over a Unix socket.
     Unix(TokioIo<UnixStream>),
+    /// After a handshake, over one of these.
+    Tls(Box<TokioIo<ToBackend<Stream>>>),
 }
 
 impl Stream {
     /// Has the kernel probe whether the other side is still there (TCP only).
     pub fn keep_alive(&self) {
-        if let Self::Tcp(stream) = self {
-            let _ = SockRef::from(stream.inner()).set_keepalive(true);
+        match self {
+            Self::Tcp(stream) => drop(SockRef::from(stream.inner()).set_keepalive(true)),
+            Self::Unix(_) => {}
+            Self::Tls(stream) => stream.inner().get_ref().0.keep_alive(),
+        }
+    }
+
+    /// Whether both sides have agreed on HTTP/2, by ALPN.
+    pub fn is_http2(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => false,
+            Self::Tls(stream) => tls::is_http2(stream.inner()),
         }
     }
 }
@@ -37,6 +51,9 @@ pub enum ConnectError {
     /// Refused, unreachable, not resolved, out of descriptors.
     #[error("cannot connect: {0}")]
     Io(#[from] io::Error),
+    /// The backend is not who it should be, or there is no TLS that both sides speak.
+    #[error("no TLS: {0}")]
+    Tls(io::Error),
     /// Not within the pool's `connect_timeout`.
     #[error("no connection within {0:?}")]
     Timeout(Duration),
@@ -52,14 +69,32 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| NONE_LEFT.contains(&code))
 }
 
-/// Connects within `timeout`. A name is resolved now; its addresses are tried in the resolver's order.
+/// Connects within `timeout`, and shakes hands where there is TLS. A name is resolved now; its addresses are tried in the
+/// resolver's order, until one accepts.
 ///
 /// # Errors
-/// The last address's error, or the timeout.
-pub async fn connect(address: &Address, timeout: Duration) -> Result<Stream, ConnectError> {
-    match tokio::time::timeout(timeout, open(address)).await {
-        Ok(connected) => Ok(connected?),
-        Err(_) => Err(ConnectError::Timeout(timeout)),
+/// The last address's error, that of the handshake, or the timeout.
+pub async fn connect(
+    address: &Address,
+    tls: Option<&Connector>,
+    timeout: Duration,
+) -> Result<Stream, ConnectError> {
+    let connecting = async {
+        let stream = open(address).await?;
+        let Some(tls) = tls else { return Ok(stream) };
+        // Boxed: what a handshake needs is larger than all the rest.
+        let secured = Box::pin(tls.connect(&host(address), stream)).await.map_err(ConnectError::Tls)?;
+        Ok(Stream::Tls(Box::new(TokioIo::new(secured))))
+    };
+    tokio::time::timeout(timeout, connecting).await.unwrap_or(Err(ConnectError::Timeout(timeout)))
+}
+
+/// Whose certificate is expected at an address.
+pub fn host(address: &Address) -> String {
+    match address {
+        Address::Socket(address) => address.ip().to_string(),
+        Address::Name(name, _) => name.to_string(),
+        Address::Unix(_) => "localhost".to_owned(),
     }
 }
 
@@ -91,6 +126,10 @@ macro_rules! either {
         match $self.get_mut() {
             Stream::Tcp($stream) => $call,
             Stream::Unix($stream) => $call,
+            Stream::Tls(secured) => {
+                let $stream = &mut **secured;
+                $call
+            }
         }
     };
 }

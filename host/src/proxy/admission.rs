@@ -176,14 +176,15 @@ impl Forward<'_> {
             None => counted.await,
             Some(_) => tokio::time::timeout(timeout, counted).await.map_err(|_| ConnectError::Limit(timeout))?,
         };
-        match connect(&backend.address, timeout.saturating_sub(began.elapsed())).await {
+        let tls = self.policy.tls.as_deref();
+        match connect(&backend.address, tls, timeout.saturating_sub(began.elapsed())).await {
             Err(ConnectError::Io(error)) if is_out_of_descriptors(&error) => {
                 self.proxy.give_up_idle(false);
                 self.proxy.bells.ring_for_descriptors();
             }
             connecting => return connecting.map(|stream| (stream, connected)),
         }
-        connect(&backend.address, timeout.saturating_sub(began.elapsed())).await.map(|stream| (stream, connected))
+        connect(&backend.address, tls, timeout.saturating_sub(began.elapsed())).await.map(|stream| (stream, connected))
     }
 
     fn wish(&self, tried: &[Rc<Member>], bound: Option<&Member>, exchange: &Exchange) -> Wish<Same> {

@@ -137,7 +137,7 @@ impl Forward<'_> {
                     ConnectError::Timeout(_) => elsewhere(OutcomeKind::Timeout, Error::ConnectTimeout),
                     // Our own limit says nothing of the backend.
                     ConnectError::Limit(_) => elsewhere(OutcomeKind::Cancelled, Error::QueueTimeout),
-                    ConnectError::Io(_) => elsewhere(OutcomeKind::ConnectError, Error::Connect),
+                    ConnectError::Io(_) | ConnectError::Tls(_) => elsewhere(OutcomeKind::ConnectError, Error::Connect),
                 })
             }
         }

@@ -10,18 +10,22 @@ use tokio::net::TcpStream;
 
 use super::door::Door;
 use super::error::Error;
+use super::handshake::shake;
 use super::headers::Peer;
 use super::refusal::{refuse, refuse_shortly};
 use super::socket::Socket;
 use super::{Proxy, http1};
 use crate::decide::Facts;
 use crate::snapshot::Listener;
+use crate::tls::Security;
 
 /// A client's connection, for all its requests.
 pub(super) struct Client {
     pub(super) proxy: Rc<Proxy>,
     pub(super) door: Rc<Door>,
     pub(super) peer: Peer,
+    /// None without TLS.
+    pub(super) security: Option<Security>,
     /// Kept from request to request, so that facts are allocated once.
     pub(super) facts: RefCell<Option<Box<Facts>>>,
 }
@@ -31,18 +35,30 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
     let view = door.view(&proxy);
     let Some(settings) = view.snapshot.listeners.get(door.number()).cloned() else { return };
     drop(view);
-    let socket = Socket::Tcp(socket);
+    // With TLS, an answer would cost a handshake: who is not let in is closed without a word.
+    let can_answer = settings.tls.is_none();
     if !settings.access.permits(address.ip()) {
-        refuse(socket, Error::Denied).await;
+        if can_answer {
+            refuse(Socket::Tcp(socket), Error::Denied).await;
+        }
         return;
     }
     let Some(_open) = Open::begin(&proxy, &settings) else {
         settings.shed.of(proxy.worker).connections.add(1);
-        refuse_shortly(&proxy, socket, Error::TooManyConnections).await;
+        if can_answer {
+            refuse_shortly(&proxy, Socket::Tcp(socket), Error::TooManyConnections).await;
+        }
         return;
     };
-    let peer = Peer::new(address, &settings.trusted_proxies);
-    let client = Rc::new(Client { peer, facts: RefCell::default(), proxy, door });
+    let (socket, security) = match &settings.tls {
+        None => (Socket::Tcp(socket), None),
+        Some(acceptor) => match Box::pin(shake(&proxy, &door, &settings, acceptor, socket)).await {
+            Some((socket, security)) => (socket, Some(security)),
+            None => return,
+        },
+    };
+    let peer = Peer::new(address, &settings.trusted_proxies, security.is_some());
+    let client = Rc::new(Client { peer, security, facts: RefCell::default(), proxy, door });
     http1::serve(client, socket, &settings.limits).await;
 }
 

@@ -35,6 +35,9 @@ pub enum Error {
     /// `CONNECT`: a balancer is no forward proxy.
     #[error("CONNECT is not for a load balancer")]
     ConnectMethod,
+    /// HTTP without TLS where TLS is spoken.
+    #[error("this port speaks HTTPS, and the request came without TLS")]
+    PlainHttp,
     /// `deny`, or not in `allow`.
     #[error("this client is not allowed here")]
     Denied,
@@ -101,9 +104,12 @@ impl Error {
     /// The response's status.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::BadRequest | Self::BadFraming | Self::BadPath | Self::BadHost | Self::BodyBroken => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::BadRequest
+            | Self::BadFraming
+            | Self::BadPath
+            | Self::BadHost
+            | Self::PlainHttp
+            | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::BadVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
@@ -137,6 +143,7 @@ impl Error {
             Self::BadPath => "bad-path",
             Self::BadHost => "bad-host",
             Self::ConnectMethod => "connect-method",
+            Self::PlainHttp => "plain-http",
             Self::Denied => "denied",
             Self::NoRoute => "no-route",
             Self::HeadTimeout => "header-timeout",
@@ -181,6 +188,7 @@ impl Error {
                 | Self::Expectation
                 | Self::BadHost
                 | Self::ConnectMethod
+                | Self::PlainHttp
                 | Self::HeadTimeout
                 | Self::BodyTimeout
                 | Self::BodyTooLarge

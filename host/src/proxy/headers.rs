@@ -42,14 +42,17 @@ pub struct Peer {
     pub trusted: bool,
     /// Its address as `X-Forwarded-For` has it.
     text: HeaderValue,
+    /// `https` where it speaks TLS with us, else `http`.
+    pub scheme: &'static str,
 }
 
 impl Peer {
-    /// `trusted_proxies` are the listener's.
-    pub fn new(address: SocketAddr, trusted_proxies: &[IpNet]) -> Self {
+    /// `trusted_proxies` are the listener's; `secure` says that there is TLS.
+    pub fn new(address: SocketAddr, trusted_proxies: &[IpNet], secure: bool) -> Self {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let text = HeaderValue::from_str(&address.ip().to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { address, trusted: trusts(trusted_proxies, address.ip()), text }
+        let scheme = if secure { "https" } else { "http" };
+        Self { address, trusted: trusts(trusted_proxies, address.ip()), text, scheme }
     }
 }
 
@@ -125,7 +128,7 @@ pub fn forward(headers: &mut HeaderMap, peer: &Peer, trusted_proxies: &[IpNet], 
     let host = headers.get(HOST).cloned();
     if !peer.trusted {
         headers.insert(X_FORWARDED_FOR, peer.text.clone());
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(peer.scheme));
         if forwarded {
             headers.insert(FORWARDED, element(peer, host.as_ref()));
         } else {
@@ -141,7 +144,7 @@ pub fn forward(headers: &mut HeaderMap, peer: &Peer, trusted_proxies: &[IpNet], 
     let chain = joined(headers, &X_FORWARDED_FOR);
     headers.insert(X_FORWARDED_FOR, append(chain, &peer.text));
     if !headers.contains_key(X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(peer.scheme));
     }
     if let Some(host) = &host
         && !headers.contains_key(X_FORWARDED_HOST)
@@ -206,7 +209,7 @@ fn element(peer: &Peer, host: Option<&HeaderValue>) -> HeaderValue {
         // A Host is validated, so it holds nothing that a quoted string would have to escape.
         let _ = write!(text, ";host=\"{host}\"");
     }
-    text.push_str(";proto=http");
+    let _ = write!(text, ";proto={}", peer.scheme);
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("for=unknown"))
 }
 

@@ -75,7 +75,11 @@ impl Lane {
         let (parts, body) = request.into_parts();
         let kept = self.client.facts.borrow_mut().take();
         let mut facts = kept.unwrap_or_else(|| {
-            Box::new(Facts { protocol: "http/1.1", listener: Arc::clone(&listener.name), ..Facts::default() })
+            let security = self.client.security.as_ref();
+            let sni = security.and_then(|security| security.server_name.clone());
+            let alpn = security.and_then(|security| security.protocol.clone());
+            let listener = Arc::clone(&listener.name);
+            Box::new(Facts { protocol: "http/1.1", listener, sni, alpn, ..Facts::default() })
         });
         (facts.method, facts.uri, facts.headers) = (parts.method, parts.uri, parts.headers);
         facts.tried.clear();

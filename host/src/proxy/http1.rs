@@ -25,7 +25,7 @@ use super::upgrade;
 use crate::config::Limits;
 
 /// How long a draining worker waits for one more request on a connection.
-const LAST_CALL: Duration = Duration::from_millis(500);
+pub(super) const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// Smallest size that hyper takes for its buffer, in bytes.
 const SMALLEST_BUFFER: usize = 8192;

@@ -17,6 +17,7 @@ use super::health::{self, CheckedPools};
 use super::membership::members;
 use super::preparation::{self, Experience, Shapers, Start};
 use super::secret::Secret;
+use super::tls;
 use crate::config::{self, Config};
 use crate::decide::PoolLoad;
 use crate::plugin::{Definition, Registry, Source};
@@ -24,6 +25,7 @@ use crate::pool::Capacity;
 use crate::route;
 use crate::snapshot::{Chain, Crew, Crossing, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told};
 use crate::telemetry::counters::PerWorker;
+use crate::tls::Connector;
 
 /// What control and the workers start with, or go on with.
 pub(super) struct Assembly {
@@ -74,10 +76,14 @@ pub(super) async fn assemble(
     let snapshot = before.map(|before| before.snapshot);
     let mut elements = Elements::new(config, means.definitions, means.secret, means.workers, snapshot);
     let mut errors = Vec::new();
+    let mut secured = tls::load(config, means.registry, before).await.map_err(|more| errors.extend(more)).unwrap_or_default();
     let mut pools = Vec::new();
     for (name, pool) in &config.pools {
         match elements.chain(name, pool) {
-            Ok(chain) => pools.push(build_pool(name, pool, chain, means.workers, before)),
+            Ok(chain) => {
+                let tls = secured.pools.remove(name);
+                pools.push(build_pool(name, pool, chain, tls, means.workers, before));
+            }
             Err(error) => errors.push(error),
         }
     }
@@ -90,7 +96,8 @@ pub(super) async fn assemble(
     let said = pages::load(config, means.registry).await.map_err(|more| errors.extend(more)).unwrap_or_default();
     let build = |(listener, pages): (&config::Listener, pages::Pages)| {
         let known = before.and_then(|before| before.listener(listener));
-        Arc::new(listeners::build(listener, number, &names, means.workers, known.zip(snapshot), pages))
+        let tls = secured.listeners.remove(&listener.name);
+        Arc::new(listeners::build(listener, number, &names, means.workers, known.zip(snapshot), pages, tls))
     };
     let listeners: Vec<_> = config.listeners.iter().zip(said.listeners).map(build).collect();
     let routes = Arc::new(route::Table::new(&config.routes, listener, number));
@@ -244,12 +251,12 @@ async fn seat_router(
 }
 
 impl Before<'_> {
-    fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
+    pub(super) fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
         self.snapshot.pools.iter().find(|pool| *pool.name == *name)
     }
 
     /// The listener that goes on as this one: of the same name, or else on the same address.
-    fn listener(&self, listener: &config::Listener) -> Option<&Arc<Listener>> {
+    pub(super) fn listener(&self, listener: &config::Listener) -> Option<&Arc<Listener>> {
         let known = self.config.listeners.iter().position(|known| continues(known, listener))?;
         self.snapshot.listeners.get(known)
     }
@@ -265,6 +272,7 @@ fn build_pool(
     name: &Arc<str>,
     pool: &config::Pool,
     chain: Chain,
+    tls: Option<Arc<Connector>>,
     workers: usize,
     before: Option<&Before<'_>>,
 ) -> (Arc<Pool>, bool) {
@@ -282,6 +290,7 @@ fn build_pool(
         recovery: pool.recovery,
         feedback: pool.feedback.clone(),
         limits: pool.limits,
+        tls,
     };
     // What nobody looks for any more is not held against anybody.
     members.iter_mut().for_each(|member| member.condition.keep_to(&policy));

@@ -8,9 +8,10 @@ use crossbeam_utils::CachePadded;
 use ipnet::IpNet;
 
 use super::Pages;
-use crate::config::{Access, HeaderRules, Limits, PathPolicy};
+use crate::config::{Access, HeaderRules, HttpsRedirect, Limits, PathPolicy};
 use crate::rate::Limiter;
 use crate::telemetry::counters::{Counter, PerWorker, Shed, Traffic};
+use crate::tls::{Acceptor, HandshakeEnd};
 
 /// An address that we accept on.
 #[derive(Debug)]
@@ -49,6 +50,30 @@ pub struct Listener {
     pub pages: Pages,
     /// Whether they also take the place of backends' errors.
     pub intercept_errors: bool,
+    /// TLS towards its clients.
+    pub tls: Option<Arc<Acceptor>>,
+    /// How handshakes ended.
+    pub handshakes: Arc<PerWorker<Handshakes>>,
+    /// Where requests are sent that no route of its own matches.
+    pub redirect_to_https: Option<HttpsRedirect>,
+}
+
+/// What one worker counted of handshakes.
+#[derive(Debug, Default)]
+pub struct Handshakes([Counter; HandshakeEnd::ALL.len()]);
+
+impl Handshakes {
+    /// Of this end.
+    pub fn of(&self, end: HandshakeEnd) -> &Counter {
+        &self.0[end as usize]
+    }
+}
+
+impl Listener {
+    /// Handshakes by how they ended, over all workers.
+    pub fn handshakes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        HandshakeEnd::ALL.into_iter().map(|end| (end.as_str(), self.handshakes.sum(|cell| cell.of(end).get())))
+    }
 }
 
 impl Access {

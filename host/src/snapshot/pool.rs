@@ -12,6 +12,7 @@ use crate::pool::queue::Same;
 use crate::pool::queue::order::Spot;
 use crate::pool::{Backend, Capacity};
 use crate::telemetry::counters::{PerWorker, Verdicts};
+use crate::tls::Connector;
 
 /// A set of interchangeable backends, and how to pick among them.
 #[derive(Debug, Clone)]
@@ -89,6 +90,8 @@ pub struct Policy {
     pub feedback: Option<Feedback>,
     /// What it takes at a time.
     pub limits: config::Capacity,
+    /// TLS towards them.
+    pub tls: Option<Arc<Connector>>,
 }
 
 /// A backend in its pool.

@@ -9,7 +9,7 @@ use super::names::Names;
 use super::rules::{self, Way};
 use super::table::Table;
 use super::value::Value;
-use super::{address, capacity, rate, values};
+use super::{address, capacity, rate, server_tls, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{HeaderRules, Limits, Listener, PathPolicy, Route};
 
@@ -18,13 +18,12 @@ pub(super) struct Written {
     pub(super) listener: Listener,
     header: Range<usize>,
     address: Range<usize>,
-    /// Whether it has a pool, be it one that nobody knows.
+    /// Whether it has a pool, be it one that nobody knows, or sends all elsewhere.
     has_pool: bool,
 }
 
 /// `[[listener]]`. Its name is declared even when something else is wrong with it.
 pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Names, folder: &Path) -> Option<Written> {
-    table.reserve(&["certificates"]);
     let header = table.span();
     let address =
         table.required("address", "address = \"0.0.0.0:8080\"", |value| Some((address::listen(value)?, value.span())));
@@ -38,6 +37,8 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
     };
     table.optional("protocol", protocol);
     let pool = table.take("pool");
+    let tls = server_tls::server_tls(&mut table, folder);
+    let is_secure = !matches!(tls, Some(None));
     let listener = Listener {
         name: name.clone().unwrap_or_else(|| "".into()),
         address: address.as_ref().map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |(address, _)| *address),
@@ -53,10 +54,13 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
         response_headers: table.or("response_headers", HeaderRules::default(), rules::headers(Way::Response)),
         error_pages: table.or("error_pages", Vec::new(), |value| rules::error_pages(value, folder)),
         intercept_errors: table.or("intercept_errors", false, |value| value.boolean()),
+        redirect_to_https: table.or("redirect_to_https", None, |value| server_tls::redirect(value, is_secure)),
+        tls: tls.flatten(),
     };
     table.finish();
+    let redirects = listener.redirect_to_https.is_some();
     let ((_, address), _) = (address?, name?);
-    Some(Written { listener, header, address, has_pool: pool.is_some() })
+    Some(Written { listener, header, address, has_pool: pool.is_some() || redirects })
 }
 
 const PATHS: [(&str, PathPolicy); 3] =

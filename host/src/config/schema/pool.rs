@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use super::plugin::Plugins;
 use super::table::Table;
 use super::value::Value;
-use super::{address, capacity, discovery, feedback, health, outlier, recovery, retry, values};
+use super::{address, capacity, discovery, feedback, health, outlier, recovery, retry, tls, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{Address, Backend, Pool};
 
@@ -65,6 +65,7 @@ pub(super) fn pool(
     let outlier = table.or("outlier", None, outlier::outlier);
     let recovery = recovery::recovery(&mut table);
     let limits = table.optional("limits", capacity::limits).unwrap_or_default();
+    let tls = table.or("tls", None, |value| tls::tls(value, folder));
     table.finish();
     let backends = if written.is_some() { backends? } else { Vec::new() };
     Some(Pool {
@@ -83,6 +84,7 @@ pub(super) fn pool(
         outlier,
         recovery,
         limits,
+        tls,
     })
 }
 

@@ -20,14 +20,13 @@ pub(super) struct Table<'a> {
     known: Vec<&'static str>,
     /// Required keys that are not there, each with a line to write.
     missing: Vec<(&'static str, String)>,
-    reserved: Vec<&'static str>,
     sink: &'a Sink,
 }
 
 impl<'a> Table<'a> {
     /// A table; `place` is what errors call it.
     pub(super) fn new(place: String, span: Range<usize>, entries: &'a DeTable<'a>, sink: &'a Sink) -> Self {
-        Self { place, span, entries, known: Vec::new(), missing: Vec::new(), reserved: Vec::new(), sink }
+        Self { place, span, entries, known: Vec::new(), missing: Vec::new(), sink }
     }
 
     /// The table of a whole document.
@@ -81,11 +80,6 @@ impl<'a> Table<'a> {
         value.and_then(read)
     }
 
-    /// Names keys that will mean something in a later version: whoever writes one learns that.
-    pub(super) fn reserve(&mut self, keys: &[&'static str]) {
-        self.reserved.extend(keys);
-    }
-
     /// Every entry, for tables whose keys are names: the name, where it is written, the value.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Range<usize>, Value<'a>)> + use<'a> {
         let sink = self.sink;
@@ -107,13 +101,9 @@ impl<'a> Table<'a> {
         let unknown: Vec<_> = self.entries().filter(|(name, ..)| !self.known.contains(name)).collect();
         let mut meant = Vec::new();
         for (name, span, _) in unknown {
-            self.sink.push(if self.reserved.contains(&name) {
-                Finding::error(span, format_args!("`{name}` is not available in this version")).help("remove it")
-            } else {
-                meant.extend(nearest(name, &self.known));
-                let message = format!("unknown key `{name}` in {}", self.place);
-                Finding::error(span, message).help(suggest(name, &self.known, "known keys are"))
-            });
+            meant.extend(nearest(name, &self.known));
+            let message = format!("unknown key `{name}` in {}", self.place);
+            self.sink.push(Finding::error(span, message).help(suggest(name, &self.known, "known keys are")));
         }
         self.report_missing(&meant);
     }

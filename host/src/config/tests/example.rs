@@ -55,7 +55,7 @@ fn the_example_says_what_it_says() {
     );
     assert_eq!(config.log, Log { format: LogFormat::Auto, level: "info".into(), access: Some(AccessLog::Stdout) });
     assert_eq!(
-        config.listeners,
+        config.listeners[..1],
         [Listener {
             name: "web".into(),
             address: "127.0.0.1:8080".parse().expect("address"),
@@ -72,7 +72,19 @@ fn the_example_says_what_it_says() {
                 keys: vec![Key::ClientAddress],
                 max_keys: 32768,
             }),
+            tls: None,
+            redirect_to_https: None,
         }]
+    );
+    let identity =
+        |name: &str| Identity { cert: format!("/etc/tls/{name}.pem").into(), key: format!("/etc/tls/{name}.key").into() };
+    assert_eq!(
+        config.listeners[1].tls,
+        Some(ServerTls {
+            certificates: vec![identity("example"), identity("api")],
+            clients: ClientCertificates::Optional("/etc/tls/clients.pem".into()),
+            ..ServerTls::default()
+        })
     );
     let first = Route {
         name: "api".into(),

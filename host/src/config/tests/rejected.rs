@@ -95,18 +95,6 @@ fn an_open_bracket_is_one_error() {
 }
 
 #[test]
-fn what_comes_later_is_named_as_such() {
-    let text = minimal("certificates = []", "");
-    let report = report(&text);
-    let later: Vec<_> = lines(&report)
-        .into_iter()
-        .filter(|line| line.contains("is not available in this version | remove it"))
-        .collect();
-    assert_eq!(later.len(), 1, "{report}");
-    assert!(later[0].starts_with("4:1 `certificates` is"));
-}
-
-#[test]
 fn duplicates() {
     let listeners = "[[listener]]\nname = \"a\"\naddress = \"0.0.0.0:80\"\npool = \"web\"\n".repeat(2);
     let pool = "backends = [\"a:1\", { id = \"x\", address = \"a:1\" }, { id = \"x\", address = \"b:1\" }]";

@@ -19,7 +19,7 @@ fn nets(nets: &[&str]) -> Vec<IpNet> {
 }
 
 fn peer(address: &str, trusted: &[IpNet]) -> Peer {
-    Peer::new(address.parse().expect("address"), trusted)
+    Peer::new(address.parse().expect("address"), trusted, false)
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::config::{self, RateLimit};
 use crate::rate::Limiter;
 use crate::snapshot::{Listener, Pages, RouteLimit, Snapshot};
 use crate::telemetry::counters::PerWorker;
+use crate::tls::Acceptor;
 
 /// A listener, with the counts of the one that it goes on as.
 pub(super) fn build(
@@ -15,6 +16,7 @@ pub(super) fn build(
     workers: usize,
     before: Option<(&Arc<Listener>, &Snapshot)>,
     error_pages: Pages,
+    tls: Option<Arc<Acceptor>>,
 ) -> Listener {
     // For each pool, and then for none.
     let traffic = pools.iter().map(Some).chain([None]).map(|name| {
@@ -47,6 +49,9 @@ pub(super) fn build(
         response_headers: listener.response_headers.clone(),
         pages: error_pages,
         intercept_errors: listener.intercept_errors,
+        tls,
+        handshakes: known.map_or_else(|| Arc::new(PerWorker::new(workers)), |known| Arc::clone(&known.handshakes)),
+        redirect_to_https: listener.redirect_to_https,
     }
 }
 

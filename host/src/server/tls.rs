@@ -1,0 +1,65 @@
+//! TLS of a configuration, made ready: files are read here, each time that a configuration is put in place.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use super::StartError;
+use super::assembly::Before;
+use crate::config::Config;
+use crate::plugin::Registry;
+use crate::tls::{Acceptor, Connector, Protocol};
+
+/// What listeners and pools secure their connections with, by name.
+#[derive(Default)]
+pub(super) struct Secured {
+    pub(super) listeners: BTreeMap<Arc<str>, Arc<Acceptor>>,
+    pub(super) pools: BTreeMap<Arc<str>, Arc<Connector>>,
+}
+
+/// Reads all files. A pool of which nothing has changed keeps what it has, and so its connections to backends; clients of
+/// a listener can go on with their sessions.
+///
+/// # Errors
+/// Every listener and pool of which a file cannot be used.
+pub(super) async fn load(
+    config: &Config,
+    registry: &Registry,
+    before: Option<&Before<'_>>,
+) -> Result<Secured, Vec<StartError>> {
+    let (mut secured, mut errors) = (Secured::default(), Vec::new());
+    for listener in &config.listeners {
+        let Some(tls) = listener.tls.clone() else { continue };
+        let known = before.and_then(|before| before.listener(listener)).and_then(|known| known.tls.clone());
+        let name = Arc::clone(&listener.name);
+        let warn = move |problem: String| tracing::warn!(listener = %name, "{problem}");
+        let made = registry.work(move || Acceptor::new(&tls, &[Protocol::Http1], known.as_deref(), warn)).await;
+        let name = Arc::clone(&listener.name);
+        match made {
+            Some(Ok(acceptor)) => drop(secured.listeners.insert(name, Arc::new(acceptor))),
+            Some(Err(error)) => errors.push(StartError::ListenerTls { listener: name, error }),
+            None => errors.push(lost()),
+        }
+    }
+    for (name, pool) in &config.pools {
+        let Some(tls) = pool.tls.clone() else { continue };
+        let name = Arc::clone(name);
+        match registry.work(move || Connector::new(&tls, &[Protocol::Http1])).await {
+            Some(Ok(connector)) => {
+                if connector.is_insecure() {
+                    tracing::warn!(pool = %name, "`insecure`: backends are not verified, anybody can pretend to be one");
+                }
+                let known = before.and_then(|before| before.pool(&name)?.policy.tls.clone());
+                let same = known.filter(|known| **known == connector);
+                secured.pools.insert(name, same.unwrap_or_else(|| Arc::new(connector)));
+            }
+            Some(Err(error)) => errors.push(StartError::PoolTls { pool: name, error }),
+            None => errors.push(lost()),
+        }
+    }
+    if errors.is_empty() { Ok(secured) } else { Err(errors) }
+}
+
+fn lost() -> StartError {
+    io::Error::other("the builder gave no answer").into()
+}

@@ -1,0 +1,162 @@
+//! Clients that speak TLS: whom they trust, which name they ask for, what they show.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConnection, StreamOwned, SupportedProtocolVersion,
+};
+
+use crate::certificates::{Authority, Issued};
+use crate::client::Client;
+use crate::wait::PATIENCE;
+use crate::wire::Wire;
+
+/// How to call a listener with TLS. Clones share the sessions that may be resumed.
+#[derive(Clone)]
+pub struct Caller {
+    config: ClientConfig,
+    name: ServerName<'static>,
+}
+
+/// What a handshake settled.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The other side's certificate, DER.
+    pub certificate: Option<Vec<u8>>,
+    /// By ALPN.
+    pub protocol: Option<String>,
+    /// Such as `TLSv1_3`.
+    pub version: &'static str,
+    /// Whether an earlier session goes on.
+    pub resumed: bool,
+}
+
+/// A socket with TLS.
+pub trait Tls: Read + Write + Send {
+    /// What is below.
+    fn tcp(&self) -> &TcpStream;
+    /// Says that nothing more comes, and ends this direction.
+    ///
+    /// # Errors
+    /// As the socket's.
+    fn finish(&mut self) -> io::Result<()>;
+    /// What was agreed on.
+    fn session(&self) -> Session;
+}
+
+impl Caller {
+    /// Trusts this authority, asks for `test`, offers nothing by ALPN.
+    #[must_use]
+    pub fn trusting(authority: &Authority) -> Self {
+        Self::with(authority, None, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// The same with this version only.
+    #[must_use]
+    pub fn speaking(authority: &Authority, version: &'static SupportedProtocolVersion) -> Self {
+        Self::with(authority, None, &[version])
+    }
+
+    /// Shows this certificate where it is asked for one.
+    #[must_use]
+    pub fn showing(authority: &Authority, shown: &Issued) -> Self {
+        Self::with(authority, Some(shown), rustls::DEFAULT_VERSIONS)
+    }
+
+    fn with(authority: &Authority, shown: Option<&Issued>, versions: &[&'static SupportedProtocolVersion]) -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).expect("a root");
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).expect("versions");
+        let builder = builder.with_root_certificates(roots);
+        let config = match shown {
+            None => builder.with_no_client_auth(),
+            Some(shown) => {
+                builder.with_client_auth_cert(vec![shown.der().clone()], shown.key()).expect("a certificate and its key")
+            }
+        };
+        Self { config, name: ServerName::try_from("test").expect("a name") }
+    }
+
+    /// Asks for this name, or expects this address without asking.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = ServerName::try_from(name.to_owned()).expect("a name");
+        self
+    }
+
+    /// Offers these protocols.
+    #[must_use]
+    pub fn offering(mut self, protocols: &[&str]) -> Self {
+        self.config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        self
+    }
+
+    /// Each connection is a full handshake.
+    #[must_use]
+    pub fn resuming_nothing(mut self) -> Self {
+        self.config.resumption = Resumption::disabled();
+        self
+    }
+
+    /// Connects and shakes hands.
+    ///
+    /// # Errors
+    /// There is no handshake. With TLS 1.3 a refusal of what we have shown comes only with the first read.
+    pub fn connect(&self, address: SocketAddr) -> io::Result<Client> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let local = stream.local_addr()?;
+        let session = ClientConnection::new(Arc::new(self.config.clone()), self.name.clone());
+        let mut session = session.map_err(io::Error::other)?;
+        while session.is_handshaking() {
+            session.complete_io(&mut stream)?;
+        }
+        Ok(Client { wire: Wire::tls(Box::new(StreamOwned::new(session, stream))), local })
+    }
+
+    /// The same, where there is a handshake.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn call(&self, address: SocketAddr) -> Client {
+        self.connect(address).unwrap_or_else(|error| panic!("no handshake with {address}: {error}"))
+    }
+}
+
+/// What both sides do alike.
+macro_rules! tls {
+    ($session:ty) => {
+        impl Tls for StreamOwned<$session, TcpStream> {
+            fn tcp(&self) -> &TcpStream {
+                &self.sock
+            }
+
+            fn finish(&mut self) -> io::Result<()> {
+                self.conn.send_close_notify();
+                self.flush()?;
+                self.sock.shutdown(Shutdown::Write)
+            }
+
+            fn session(&self) -> Session {
+                let session = &self.conn;
+                let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+                Session {
+                    certificate: session.peer_certificates().and_then(|shown| Some(shown.first()?.to_vec())),
+                    protocol: session.alpn_protocol().map(text),
+                    version: session.protocol_version().and_then(|version| version.as_str()).unwrap_or_default(),
+                    resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+                }
+            }
+        }
+    };
+}
+
+tls!(ClientConnection);
+tls!(ServerConnection);
