@@ -20,6 +20,7 @@ mod handshake;
 pub mod headers;
 mod http;
 mod http1;
+mod http2;
 pub mod line;
 pub mod path;
 pub mod refusal;

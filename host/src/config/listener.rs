@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ErrorPages, HeaderRules, PathPolicy, RateLimit, ServerTls};
+use super::{ErrorPages, HeaderRules, Http2, PathPolicy, RateLimit, ServerTls};
 
 /// `[[listener]]`
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +45,8 @@ pub struct Listener {
     /// `redirect_to_https`: requests are sent on to HTTPS, but for those that a route of this very listener matches; none
     /// (default): they are served. Only without TLS.
     pub redirect_to_https: Option<HttpsRedirect>,
+    /// `http2` (default true): by ALPN with TLS, by prior knowledge without; none: `false`.
+    pub http2: Option<Http2>,
 }
 
 /// `redirect_to_https`: to the same URL, on this port.

@@ -9,6 +9,7 @@ mod capacity;
 mod discovery;
 mod feedback;
 mod health;
+mod http2;
 mod listener;
 mod names;
 mod outlier;

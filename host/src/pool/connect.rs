@@ -74,11 +74,7 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// The last address's error, that of the handshake, or the timeout.
-pub async fn connect(
-    address: &Address,
-    tls: Option<&Connector>,
-    timeout: Duration,
-) -> Result<Stream, ConnectError> {
+pub async fn connect(address: &Address, tls: Option<&Connector>, timeout: Duration) -> Result<Stream, ConnectError> {
     let connecting = async {
         let stream = open(address).await?;
         let Some(tls) = tls else { return Ok(stream) };

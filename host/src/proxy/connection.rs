@@ -59,7 +59,7 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
     };
     let peer = Peer::new(address, &settings.trusted_proxies, security.is_some());
     let client = Rc::new(Client { peer, security, facts: RefCell::default(), proxy, door });
-    http1::serve(client, socket, &settings.limits).await;
+    http1::serve(client, socket, &settings).await;
 }
 
 /// Counts an open connection.

@@ -59,6 +59,11 @@ impl Deadlines {
         Watch { slot, key, owner: Rc::clone(self) }
     }
 
+    /// Milliseconds since this began, as of the last tick.
+    pub(super) fn now(&self) -> u64 {
+        self.now.get()
+    }
+
     /// Wakes every task that has a deadline, passed or not: something else has changed that all must see.
     pub fn wake_all(&self) {
         for (_, slot) in &*self.slots.borrow() {

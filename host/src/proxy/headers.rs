@@ -9,8 +9,8 @@ use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::{
-    CONNECTION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, COOKIE, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TE, TRANSFER_ENCODING, UPGRADE,
 };
 use ipnet::IpNet;
 
@@ -80,13 +80,26 @@ pub fn end_hop(headers: &mut HeaderMap) -> bool {
             headers.remove(TE);
         }
     }
-    let upgrade = upgrade && headers.contains_key(UPGRADE);
+    // HTTP/2 is not upgraded to any more (RFC 9113 §3.1): a backend that did would be spoken to past us.
+    let is_http2 = |protocol: &HeaderValue| protocol.as_bytes().to_ascii_lowercase().starts_with(b"h2");
+    let upgrade = upgrade && headers.get(UPGRADE).is_some_and(|protocol| !is_http2(protocol));
     if upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     } else {
         headers.remove(UPGRADE);
     }
     upgrade
+}
+
+/// Makes one header of the pieces in which HTTP/2 may send cookies (RFC 9113 §8.2.3).
+pub fn join_cookies(headers: &mut HeaderMap) {
+    if !headers.contains_key(COOKIE) || only_one(headers, &COOKIE) {
+        return;
+    }
+    let pieces: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(cookies) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        headers.insert(COOKIE, cookies);
+    }
 }
 
 fn is_of_the_hop(name: &HeaderName) -> bool {

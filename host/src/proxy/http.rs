@@ -25,10 +25,15 @@ use crate::pool::upstream::Outgoing;
 use crate::route;
 use crate::snapshot::{Listener, Pool, View};
 
+/// What plugins are told of a request on a stream of HTTP/2.
+pub(super) const HTTP_2: &str = "h2";
+
 /// Where requests come one after the other: an HTTP/1.1 connection, or one stream of HTTP/2.
 pub(super) struct Lane {
     pub(super) client: Rc<Client>,
     pub(super) line: Rc<Line>,
+    /// As plugins see it: `http/1.1` or `h2`.
+    pub(super) protocol: &'static str,
 }
 
 /// One request.
@@ -42,7 +47,8 @@ pub(super) async fn handle(
     let (view, listener) = (client.door.view(&client.proxy), client.door.number());
     let mut exchange = Exchange::begin(&client.proxy, &view, listener, began);
     let (mut response, in_flight) = lane.answer(&view, listener, request, &mut exchange).await;
-    if client.door.is_closed() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    let closes = lane.protocol != HTTP_2 && client.door.is_closed();
+    if closes && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -79,7 +85,7 @@ impl Lane {
             let sni = security.and_then(|security| security.server_name.clone());
             let alpn = security.and_then(|security| security.protocol.clone());
             let listener = Arc::clone(&listener.name);
-            Box::new(Facts { protocol: "http/1.1", listener, sni, alpn, ..Facts::default() })
+            Box::new(Facts { protocol: self.protocol, listener, sni, alpn, ..Facts::default() })
         });
         (facts.method, facts.uri, facts.headers) = (parts.method, parts.uri, parts.headers);
         facts.tried.clear();
@@ -151,6 +157,13 @@ impl Lane {
         exchange: &mut Exchange,
     ) -> Result<bool, Error> {
         let checked = target::normalise(facts, version, listener.paths);
+        if version == Version::HTTP_2 {
+            headers::join_cookies(&mut facts.headers);
+        }
+        let checked = checked.and(match facts.headers.len() > listener.limits.max_headers {
+            true => Err(Error::HeadTooLarge),
+            false => Ok(()),
+        });
         let upgrading = headers::end_hop(&mut facts.headers);
         let expected = facts.headers.remove(EXPECT);
         headers::forged::remove(&mut facts.headers, self.client.peer.trusted);

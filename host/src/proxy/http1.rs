@@ -21,8 +21,8 @@ use super::http::{Lane, handle};
 use super::line::{Line, Phase};
 use super::refusal::{refuse, unparsable};
 use super::socket::Socket;
-use super::upgrade;
-use crate::config::Limits;
+use super::{http2, upgrade};
+use crate::snapshot::Listener;
 
 /// How long a draining worker waits for one more request on a connection.
 pub(super) const LAST_CALL: Duration = Duration::from_millis(500);
@@ -31,9 +31,10 @@ pub(super) const LAST_CALL: Duration = Duration::from_millis(500);
 const SMALLEST_BUFFER: usize = 8192;
 
 /// Serves one connection to its end.
-pub(super) async fn serve(client: Rc<Client>, socket: Socket, limits: &Limits) {
+pub(super) async fn serve(client: Rc<Client>, socket: Socket, listener: &Listener) {
+    let limits = &listener.limits;
     let line = Line::new(client.proxy.deadlines.watch(), limits);
-    let lane = Rc::new(Lane { client: Rc::clone(&client), line: Rc::clone(&line) });
+    let lane = Rc::new(Lane { client: Rc::clone(&client), line: Rc::clone(&line), protocol: "http/1.1" });
     let service = service_fn(move |request| handle(Rc::clone(&lane), request));
     let mut connection = Builder::new()
         .max_headers(limits.max_headers)
@@ -57,6 +58,12 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, limits: &Limits) {
     let parts = connection.into_parts();
     let (mut socket, read) = (parts.io.into_inner(), parts.read_buf);
     let tunnel = line.tunnel.take();
+    if let (Some(settings), Some(_)) = (&listener.http2, &ended)
+        && http2::is_begun(&read)
+    {
+        // Prior knowledge (RFC 9113 §3.3): found out by a parser that fails, it costs HTTP/1.1 nothing.
+        return http2::serve(client, socket, read, listener, settings).await;
+    }
     match (ended, tunnel) {
         (Some(Ok(())), Some(tunnel)) => upgrade::carry(socket, read, tunnel, &line).await,
         (None, _) if let Some(error) = line.violation.get() => refuse(socket, error).await,

@@ -76,7 +76,8 @@ pub(super) async fn assemble(
     let snapshot = before.map(|before| before.snapshot);
     let mut elements = Elements::new(config, means.definitions, means.secret, means.workers, snapshot);
     let mut errors = Vec::new();
-    let mut secured = tls::load(config, means.registry, before).await.map_err(|more| errors.extend(more)).unwrap_or_default();
+    let mut secured =
+        tls::load(config, means.registry, before).await.map_err(|more| errors.extend(more)).unwrap_or_default();
     let mut pools = Vec::new();
     for (name, pool) in &config.pools {
         match elements.chain(name, pool) {

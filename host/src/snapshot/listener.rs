@@ -8,7 +8,7 @@ use crossbeam_utils::CachePadded;
 use ipnet::IpNet;
 
 use super::Pages;
-use crate::config::{Access, HeaderRules, HttpsRedirect, Limits, PathPolicy};
+use crate::config::{Access, HeaderRules, Http2, HttpsRedirect, Limits, PathPolicy};
 use crate::rate::Limiter;
 use crate::telemetry::counters::{Counter, PerWorker, Shed, Traffic};
 use crate::tls::{Acceptor, HandshakeEnd};
@@ -56,6 +56,8 @@ pub struct Listener {
     pub handshakes: Arc<PerWorker<Handshakes>>,
     /// Where requests are sent that no route of its own matches.
     pub redirect_to_https: Option<HttpsRedirect>,
+    /// HTTP/2, where it is spoken.
+    pub http2: Option<Http2>,
 }
 
 /// What one worker counted of handshakes.

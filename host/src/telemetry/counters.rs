@@ -174,6 +174,8 @@ pub struct Shed {
     pub connections: Counter,
     /// There was no descriptor for them.
     pub descriptors: Counter,
+    /// HTTP/2 connections with too many frames that do nothing.
+    pub floods: Counter,
 }
 
 #[cfg(test)]

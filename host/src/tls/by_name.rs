@@ -53,7 +53,9 @@ impl ByName {
                     Some(same) if same.path == certificate.path => {}
                     Some(same) => {
                         let same = same.path.display();
-                        warn(format!("the certificates `{same}` and `{shown}` are both for `{name}`: the first counts"));
+                        warn(format!(
+                            "the certificates `{same}` and `{shown}` are both for `{name}`: the first counts"
+                        ));
                     }
                 }
             }

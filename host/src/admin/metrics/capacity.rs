@@ -34,11 +34,17 @@ pub(super) fn capacity(page: &mut Page, snapshot: &Snapshot) {
         page.sample(name, &[("route", &limit.name)], limit.limiter.limited.sum(Counter::get));
     }
     let name = "trimtab_shed_connections_total";
-    page.about(name, "counter", "Client connections that were closed at once, by reason.");
+    page.about(
+        name,
+        "counter",
+        "Client connections that were closed at once (or, for `flood`, when they were abused), by reason.",
+    );
     for listener in &snapshot.listeners {
         let connections = listener.shed.sum(|shed| shed.connections.get());
         let descriptors = listener.shed.sum(|shed| shed.descriptors.get());
-        for (reason, count) in [("max-connections", connections), ("descriptors", descriptors)] {
+        let floods = listener.shed.sum(|shed| shed.floods.get());
+        let reasons = [("max-connections", connections), ("descriptors", descriptors), ("flood", floods)];
+        for (reason, count) in reasons {
             page.sample(name, &[("listener", &listener.name), ("reason", reason)], count);
         }
     }

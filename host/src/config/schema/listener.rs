@@ -9,9 +9,9 @@ use super::names::Names;
 use super::rules::{self, Way};
 use super::table::Table;
 use super::value::Value;
-use super::{address, capacity, rate, server_tls, values};
+use super::{address, capacity, http2, rate, server_tls, values};
 use crate::config::report::{Finding, Sink};
-use crate::config::{HeaderRules, Limits, Listener, PathPolicy, Route};
+use crate::config::{HeaderRules, Http2, Limits, Listener, PathPolicy, Route};
 
 /// A listener, and where it is written.
 pub(super) struct Written {
@@ -56,6 +56,7 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
         intercept_errors: table.or("intercept_errors", false, |value| value.boolean()),
         redirect_to_https: table.or("redirect_to_https", None, |value| server_tls::redirect(value, is_secure)),
         tls: tls.flatten(),
+        http2: table.or("http2", Some(Http2::default()), http2::http2),
     };
     table.finish();
     let redirects = listener.redirect_to_https.is_some();

@@ -68,8 +68,7 @@ fn settings_table(mut table: Table<'_>, folder: &Path) -> Option<ServerTls> {
     let [min_written, max_written] = ["min_version", "max_version"].map(|key| table.take(key));
     let min = min_written.map_or(Some(2), version());
     let max = max_written.map_or(Some(3), version());
-    let handshake_timeout =
-        table.or("handshake_timeout", default.handshake_timeout, values::duration(values::TIMEOUT));
+    let handshake_timeout = table.or("handshake_timeout", default.handshake_timeout, values::duration(values::TIMEOUT));
     let clients = clients(&mut table, folder);
     let tickets = table.or("tickets", default.tickets, |value| value.boolean());
     table.finish();
@@ -92,8 +91,10 @@ fn clients(table: &mut Table<'_>, folder: &Path) -> Option<ClientCertificates> {
     let ca = ca_written.map(|value| path(value, folder));
     match (asks?, ca) {
         (Asks::None, None) => Some(ClientCertificates::None),
-        (Asks::None, Some(_)) => ca_written?
-            .reject_with("`client_ca` is of no use where clients are not asked for a certificate", "remove one of them"),
+        (Asks::None, Some(_)) => ca_written?.reject_with(
+            "`client_ca` is of no use where clients are not asked for a certificate",
+            "remove one of them",
+        ),
         (_, None) => asks_written?.reject_with(
             "without `client_ca`, no certificate of a client can be checked",
             "add `client_ca = \"ca.pem\"`",

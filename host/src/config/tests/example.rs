@@ -74,10 +74,13 @@ fn the_example_says_what_it_says() {
             }),
             tls: None,
             redirect_to_https: None,
+            http2: Some(Http2 { max_streams: 128, stream_window: 256 << 10, connection_window: 1 << 20 }),
         }]
     );
-    let identity =
-        |name: &str| Identity { cert: format!("/etc/tls/{name}.pem").into(), key: format!("/etc/tls/{name}.key").into() };
+    let identity = |name: &str| Identity {
+        cert: format!("/etc/tls/{name}.pem").into(),
+        key: format!("/etc/tls/{name}.key").into(),
+    };
     assert_eq!(
         config.listeners[1].tls,
         Some(ServerTls {

@@ -52,6 +52,7 @@ pub(super) fn build(
         tls,
         handshakes: known.map_or_else(|| Arc::new(PerWorker::new(workers)), |known| Arc::clone(&known.handshakes)),
         redirect_to_https: listener.redirect_to_https,
+        http2: listener.http2.clone(),
     }
 }
 
