@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use super::door::Door;
@@ -14,7 +15,7 @@ use super::handshake::shake;
 use super::headers::Peer;
 use super::refusal::{refuse, refuse_shortly};
 use super::socket::Socket;
-use super::{Proxy, http1};
+use super::{Proxy, http1, http2};
 use crate::decide::Facts;
 use crate::snapshot::Listener;
 use crate::tls::Security;
@@ -59,7 +60,12 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
     };
     let peer = Peer::new(address, &settings.trusted_proxies, security.is_some());
     let client = Rc::new(Client { peer, security, facts: RefCell::default(), proxy, door });
-    http1::serve(client, socket, &settings).await;
+    match &settings.http2 {
+        Some(http2) if client.security.as_ref().is_some_and(Security::is_http2) => {
+            http2::serve(client, socket, Bytes::new(), &settings, http2).await;
+        }
+        _ => http1::serve(client, socket, &settings).await,
+    }
 }
 
 /// Counts an open connection.

@@ -33,7 +33,11 @@ pub(super) async fn load(
         let known = before.and_then(|before| before.listener(listener)).and_then(|known| known.tls.clone());
         let name = Arc::clone(&listener.name);
         let warn = move |problem: String| tracing::warn!(listener = %name, "{problem}");
-        let made = registry.work(move || Acceptor::new(&tls, &[Protocol::Http1], known.as_deref(), warn)).await;
+        let protocols: &[_] = match listener.http2 {
+            Some(_) => &[Protocol::Http2, Protocol::Http1],
+            None => &[Protocol::Http1],
+        };
+        let made = registry.work(move || Acceptor::new(&tls, protocols, known.as_deref(), warn)).await;
         let name = Arc::clone(&listener.name);
         match made {
             Some(Ok(acceptor)) => drop(secured.listeners.insert(name, Arc::new(acceptor))),
