@@ -24,12 +24,14 @@ mod http2;
 pub mod line;
 pub mod path;
 pub mod refusal;
+mod relay;
 pub mod replay;
 mod respond;
 pub mod rules;
 mod said;
 pub mod socket;
 mod target;
+mod tunnels;
 pub mod upgrade;
 
 use std::cell::{Cell, RefCell};
@@ -45,6 +47,7 @@ use crate::snapshot::decision::Circumstances;
 use crate::telemetry::access::Sink;
 use bells::Bells;
 use deadline::Deadlines;
+use tunnels::Tunnels;
 
 /// Idle connections to backends are swept once a second.
 const SWEEP_TICKS: u64 = 10;
@@ -63,6 +66,10 @@ pub struct Proxy {
     pub connections: Cell<usize>,
     /// By which workers ask each other for room.
     pub bells: Bells,
+    /// Open upgraded connections.
+    pub tunnels: Tunnels,
+    /// What they read into; nothing is in it between two turns of the loop.
+    scratch: RefCell<Box<[u8]>>,
     /// Connections that are being refused.
     refusing: Cell<usize>,
     ticks: Cell<u64>,
@@ -82,6 +89,8 @@ impl Proxy {
             access_log,
             connections: Cell::new(0),
             bells,
+            tunnels: Tunnels::default(),
+            scratch: RefCell::new(vec![0; relay::SCRATCH].into()),
             refusing: Cell::new(0),
             ticks: Cell::new(0),
             idle: Cell::new(0),

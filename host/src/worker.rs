@@ -22,6 +22,7 @@ use self::doors::Doors;
 use crate::decide::Fault;
 use crate::plugin::Activity;
 use crate::proxy::bells::Bells;
+use crate::proxy::upgrade::LEAVE;
 use crate::proxy::{Clock, Proxy};
 use crate::snapshot::{Comparison, Crew, Event, Fresh, Replacement, Seats, Slot, Snapshot, Told, View};
 use crate::telemetry::access::Sink;
@@ -194,5 +195,13 @@ async fn drain(proxy: &Rc<Proxy>, doors: Doors, timeout: Duration) -> usize {
         sleep(POLL).await;
         proxy.deadlines.wake_all();
     }
-    proxy.connections.get()
+    let cut = proxy.connections.get();
+    // Tunnels are closed in order: a client is to hear that we left, not that we broke.
+    proxy.tunnels.end();
+    proxy.deadlines.wake_all();
+    let deadline = Instant::now() + LEAVE;
+    while proxy.tunnels.open() > 0 && Instant::now() < deadline {
+        sleep(POLL).await;
+    }
+    cut
 }

@@ -94,5 +94,7 @@ mod start_errors;
 mod streaming;
 #[path = "e2e/swap.rs"]
 mod swap;
+#[path = "e2e/tunnels.rs"]
+mod tunnels;
 #[path = "e2e/upgrade.rs"]
 mod upgrade;

@@ -68,6 +68,14 @@ fn requests(page: &mut Page, snapshot: &Snapshot) {
         let count: u64 = listener.traffic.iter().map(|traffic| traffic.sum(|cell| cell.in_flight.get())).sum();
         page.sample(name, &[("listener", &listener.name)], count);
     }
+    let name = "trimtab_tunnels";
+    page.about(name, "gauge", "Open upgraded connections, such as WebSockets.");
+    for_traffic(snapshot, |listener, pool, traffic| {
+        let count = traffic.sum(|cell| cell.tunnels.get());
+        if count > 0 {
+            page.sample(name, &[("listener", &listener.name), ("pool", pool)], count);
+        }
+    });
     let name = "trimtab_connections";
     page.about(name, "gauge", "Open client connections.");
     for listener in &snapshot.listeners {

@@ -44,6 +44,9 @@ pub struct Pool {
     /// `tls` towards its backends; none (default): without. Health checks say for themselves whether they use TLS
     /// (`health.tls`), as they may ask another port.
     pub tls: Option<Tls>,
+    /// `tunnel_timeout`: upgraded connections end when nothing has moved for so long, either way (default 1 h; none, written
+    /// `false`: never).
+    pub tunnel_timeout: Option<Duration>,
 }
 
 /// One of `backends`: `"10.0.0.1:8080"` or a table.

@@ -27,6 +27,13 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Ends it by a reset when it is dropped, so that nobody takes what came for the whole (TCP only).
+    pub fn reset_when_dropped(&self) {
+        if let Self::Tcp(stream) = self {
+            let _ = SockRef::from(stream.inner()).set_linger(Some(Duration::ZERO));
+        }
+    }
+
     /// Has the kernel probe whether the other side is still there (TCP only).
     pub fn keep_alive(&self) {
         match self {

@@ -23,6 +23,7 @@ pub struct Exchange {
     broke_off: bool,
     /// Bytes of the response's body.
     sent: u64,
+    is_tunnel: bool,
     attempts: u32,
     /// The attempt whose response the client gets.
     in_flight: Option<InFlight>,
@@ -56,6 +57,7 @@ impl Exchange {
             status: None,
             broke_off: false,
             sent: 0,
+            is_tunnel: false,
             attempts: 0,
             in_flight: None,
             place: None,
@@ -108,6 +110,14 @@ impl Exchange {
         self.sent += bytes as u64;
     }
 
+    /// The connection is a tunnel from now on.
+    pub fn becomes_tunnel(&mut self) {
+        if let Some(traffic) = self.traffic() {
+            traffic.tunnels.add(1);
+            self.is_tunnel = true;
+        }
+    }
+
     /// The response ended before its end.
     pub fn broke_off(&mut self) {
         self.broke_off = true;
@@ -153,6 +163,7 @@ impl Drop for Exchange {
         let took = self.began.elapsed();
         if let Some(traffic) = self.traffic() {
             traffic.in_flight.subtract(1);
+            traffic.tunnels.subtract(u64::from(self.is_tunnel));
             traffic.durations.observe(took);
             let class = self.status.map_or(0, |status| usize::from(status.as_u16() / 100));
             if let Some(counter) = traffic.classes.get(class) {

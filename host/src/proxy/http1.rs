@@ -65,7 +65,11 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, listener: &Listene
         return http2::serve(client, socket, read, listener, settings).await;
     }
     match (ended, tunnel) {
-        (Some(Ok(())), Some(tunnel)) => upgrade::carry(socket, read, tunnel, &line).await,
+        (Some(Ok(())), Some(tunnel)) => {
+            // No further request will need the memory.
+            client.facts.take();
+            upgrade::carry(&client.proxy, socket, read, tunnel, &line).await;
+        }
         (None, _) if let Some(error) = line.violation.get() => refuse(socket, error).await,
         (None, _) if line.phase() == Phase::Head && !door.is_closed() => refuse(socket, Error::HeadTimeout).await,
         (Some(_), _) if line.held_back.get().is_some() => {

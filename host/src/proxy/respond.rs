@@ -41,7 +41,9 @@ impl Lane {
             }
             let Some((backend, answered, connected)) = upstream.into_socket() else { return Err(Error::Reset) };
             let member = Rc::clone(in_flight.member());
-            *self.line.tunnel.borrow_mut() = Some(Tunnel { backend, answered, exchange: None, connected, member });
+            let timeout = pool.policy.tunnel_timeout;
+            let tunnel = Tunnel { backend, answered, exchange: None, connected, member, timeout };
+            *self.line.tunnel.borrow_mut() = Some(tunnel);
             return Ok((Response::from_parts(parts, Body::Empty(None)), Some(in_flight)));
         }
         let body = if incoming.is_end_stream() {

@@ -292,6 +292,7 @@ fn build_pool(
         feedback: pool.feedback.clone(),
         limits: pool.limits,
         tls,
+        tunnel_timeout: pool.tunnel_timeout,
     };
     // What nobody looks for any more is not held against anybody.
     members.iter_mut().for_each(|member| member.condition.keep_to(&policy));

@@ -92,6 +92,8 @@ pub struct Policy {
     pub limits: config::Capacity,
     /// TLS towards them.
     pub tls: Option<Arc<Connector>>,
+    /// For upgraded connections on which nothing moves.
+    pub tunnel_timeout: Option<Duration>,
 }
 
 /// A backend in its pool.

@@ -127,13 +127,16 @@ pub struct Traffic {
     pub classes: [Counter; 6],
     /// Requests that are being answered.
     pub in_flight: Counter,
+    /// Upgraded connections that are open.
+    pub tunnels: Counter,
     /// From the request's head to the end of the response.
     pub durations: Histogram<14>,
 }
 
 impl Default for Traffic {
     fn default() -> Self {
-        Self { classes: Default::default(), in_flight: Counter::default(), durations: Histogram::new(&REQUEST_BOUNDS) }
+        let (classes, in_flight, tunnels) = Default::default();
+        Self { classes, in_flight, tunnels, durations: Histogram::new(&REQUEST_BOUNDS) }
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) fn pool(
     let idle_timeout = table.or("idle_timeout", Duration::from_secs(60), timeout());
     let max_idle = table.or("max_idle", 256, values::whole(0..=65_535));
     let request_timeout = table.or("request_timeout", None, values::or_false(timeout()));
+    let tunnel_timeout = table.or("tunnel_timeout", Some(Duration::from_secs(60 * 60)), values::or_false(timeout()));
     let retry = retry::retry(&mut table);
     let health = table.optional("health", |value| health::health(value, folder));
     let outlier = table.or("outlier", None, outlier::outlier);
@@ -85,6 +86,7 @@ pub(super) fn pool(
         recovery,
         limits,
         tls,
+        tunnel_timeout,
     })
 }
 

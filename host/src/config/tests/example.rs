@@ -242,6 +242,7 @@ fn defaults_are_as_documented() {
         (seconds(5), seconds(60), seconds(60))
     );
     assert_eq!(pool.max_idle, 256);
+    assert_eq!(pool.tunnel_timeout, Some(seconds(60 * 60)));
     assert_eq!((pool.request_timeout, pool.retry, pool.outlier), (None, Retry::default(), None));
     let drain_timeout = Some(seconds(300));
     assert_eq!(pool.recovery, Recovery { panic: None, slow_start: None, drain_timeout });

@@ -56,6 +56,7 @@ fn pool(configured: &[config::Backend]) -> Pool {
             recovery,
             feedback: None,
             limits,
+            tunnel_timeout: None,
         },
     }
 }
