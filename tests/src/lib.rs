@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod plugin;
 pub mod process;
 pub mod rebuilt;
+pub mod script;
 pub mod service;
 pub mod setup;
 pub mod spawned;

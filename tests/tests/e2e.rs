@@ -16,6 +16,8 @@ mod capacity;
 mod chains;
 #[path = "e2e/changing_pools.rs"]
 mod changing_pools;
+#[path = "e2e/clients.rs"]
+mod clients;
 #[path = "e2e/code_cache.rs"]
 mod code_cache;
 #[path = "e2e/descriptors.rs"]
