@@ -19,7 +19,7 @@ mod goal;
 mod handshake;
 pub mod headers;
 mod http;
-mod http1;
+pub mod http1;
 mod http2;
 pub mod line;
 pub mod path;

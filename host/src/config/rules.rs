@@ -193,6 +193,6 @@ pub enum PathPolicy {
     /// `normalise`: `/a/../b` and `//b` and `/%62` are `/b` (RFC 3986 §6.2.2, and slashes are merged). What stays unclear is
     /// refused: a backslash, an escape that is none, control characters, dots between escaped slashes. 400.
     Normalise,
-    /// `strict`: such paths are refused, and escaped slashes too. 400.
+    /// `strict`: what `normalise` would change is refused, and so are escaped slashes and `;`. 400.
     Strict,
 }

@@ -10,6 +10,7 @@ mod plugins;
 mod rejected;
 mod replacement;
 mod resilience;
+mod rules;
 mod values;
 
 use std::path::Path;

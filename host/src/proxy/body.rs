@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 
 use super::error::Error;
 use super::exchange::Exchange;
+use super::headers::forged;
 use super::line::{Line, Phase};
 use crate::pool::upstream::BodyError;
 use crate::pool::{Member, Upstream};
@@ -156,6 +157,17 @@ impl UpstreamBody {
     }
 }
 
+/// Trailers of a client go on without what it may not say.
+fn clean(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            forged::clean_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    }
+}
+
 /// The body of a request on its way to a backend: counted, and watched.
 pub struct RequestBody {
     incoming: Incoming,
@@ -202,7 +214,7 @@ impl HttpBody for RequestBody {
                     Some(left) => self.left = left,
                     None => return self.stop(Error::BodyTooLarge),
                 }
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Ok(clean(frame))))
             }
             Some(Err(_)) => self.stop(Error::BodyBroken),
             None => Poll::Ready(None),

@@ -92,6 +92,9 @@ pub enum Error {
     /// The backend broke off before its response's head was complete, or sent nonsense.
     #[error("the backend broke off")]
     Reset,
+    /// The backend's response can be read in more than one way.
+    #[error("the backend's response is malformed")]
+    BadResponse,
     /// No response head within `response_timeout`.
     #[error("the backend did not respond in time")]
     ResponseTimeout,
@@ -127,7 +130,7 @@ impl Error {
             | Self::QueueFull
             | Self::QueueTimeout
             | Self::OutOfDescriptors => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Connect | Self::Reset => StatusCode::BAD_GATEWAY,
+            Self::Connect | Self::Reset | Self::BadResponse => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::ResponseTimeout | Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -162,6 +165,7 @@ impl Error {
             Self::Connect => "connect-error",
             Self::ConnectTimeout => "connect-timeout",
             Self::Reset => "backend-reset",
+            Self::BadResponse => "bad-response",
             Self::ResponseTimeout => "response-timeout",
             Self::RequestTimeout => "request-timeout",
         }
@@ -235,5 +239,48 @@ impl Error {
 
     fn text(self) -> Bytes {
         Bytes::from(format!("{}: {self}\n", self.status()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::REASONS;
+
+    #[test]
+    fn each_reason_can_have_a_page() {
+        for error in [
+            Error::BadRequest,
+            Error::BadFraming,
+            Error::TransferCoding,
+            Error::BadVersion,
+            Error::Expectation,
+            Error::BadPath,
+            Error::BadHost,
+            Error::ConnectMethod,
+            Error::Denied,
+            Error::NoRoute,
+            Error::HeadTimeout,
+            Error::BodyTimeout,
+            Error::BodyTooLarge,
+            Error::BodyBroken,
+            Error::UriTooLong,
+            Error::HeadTooLarge,
+            Error::Refused(403),
+            Error::NoBackend,
+            Error::RateLimited(1),
+            Error::TooManyConnections,
+            Error::QueueFull,
+            Error::QueueTimeout,
+            Error::OutOfDescriptors,
+            Error::Connect,
+            Error::ConnectTimeout,
+            Error::Reset,
+            Error::BadResponse,
+            Error::ResponseTimeout,
+            Error::RequestTimeout,
+        ] {
+            assert!(REASONS.contains(&error.reason()), "{error:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A client's HTTP/1.1 connection: requests one after the other, and what becomes of the socket at the end.
 
-mod framing;
+pub mod framing;
 pub(super) mod strict;
 
 use std::future::poll_fn;

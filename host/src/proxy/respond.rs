@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{Response, StatusCode, Version};
+use http::{HeaderMap, Response, StatusCode, Version};
 use hyper::body::Body as _;
 
 use super::body::{Body, UpstreamBody};
@@ -16,6 +16,18 @@ use crate::decide::OutcomeKind;
 use crate::pool::InFlight;
 use crate::snapshot::Pool;
 
+/// Whether there is one reading of where a response ends (RFC 9112 §6.3): `chunked`, one length, or none of both.
+fn is_framed_once(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    match (codings.next(), codings.next(), lengths.next(), lengths.next()) {
+        (None, _, None, _) => true,
+        (Some(coding), None, None, _) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (None, _, Some(length), None) => length.as_bytes().iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
 impl Lane {
     /// Makes a backend's response ours to send.
     pub(super) fn respond(
@@ -27,9 +39,10 @@ impl Lane {
         let Answer { response, upstream, mut in_flight, at } = answer;
         let (mut parts, incoming) = response.into_parts();
         self.line.answering.set(true);
-        if parts.headers.contains_key(TRANSFER_ENCODING) {
-            // The coding wins (RFC 9112 §6.3), and ends at this hop; the length would be a wrong one.
-            parts.headers.remove(CONTENT_LENGTH);
+        if !is_framed_once(&parts.headers) {
+            // Whoever reads it otherwise takes a part of it for another response: its connection is not used again.
+            in_flight.set_outcome(OutcomeKind::Reset);
+            return Err(Error::BadResponse);
         }
         let upgraded = headers::end_hop(&mut parts.headers);
         parts.version = Version::HTTP_11;

@@ -162,23 +162,6 @@ fn what_could_be_understood_in_two_ways_is_400() {
 }
 
 #[test]
-fn chunked_wins_over_a_length_and_the_length_does_not_go_on() {
-    let a = Backend::echo("a");
-    let host = host(&a, "");
-    let mut client = host.client();
-    let _ = client.wire.send(
-        "POST /one HTTP/1.1\r\nhost: test\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /two HTTP/1.1\r\nhost: test\r\n\r\n",
-    );
-    let response = client.response();
-    if response.status == 200 {
-        assert_eq!(response.echoed().get("content-length"), None);
-    } else {
-        assert_eq!(response.status, 400);
-    }
-    assert!(a.seen().iter().all(|request| request.headers.all("content-length").is_empty()));
-}
-
-#[test]
 fn a_client_that_takes_nothing_is_let_go() {
     let a = Backend::new("a", |exchange| {
         exchange.start_chunks("")?;

@@ -72,7 +72,7 @@ pub(super) fn route(mut table: Table<'_>, number: usize, known: &Known<'_>, rout
         strip_prefix: table
             .optional("strip_prefix", |value| rules::strip_prefix(value, &prefix))
             .filter(|prefix| !prefix.is_empty()),
-        add_prefix: table.optional("add_prefix", rules::add_prefix),
+        add_prefix: table.or("add_prefix", None, values::or_false(rules::add_prefix)),
         request_headers: table.or("request_headers", HeaderRules::default(), rules::headers(Way::Request)),
         response_headers: table.or("response_headers", HeaderRules::default(), rules::headers(Way::Response)),
         error_pages: table.or("error_pages", Vec::new(), |value| rules::error_pages(value, folder)),

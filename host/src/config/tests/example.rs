@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::{BUILT_INS, config, listener, minimal, pool};
@@ -20,6 +21,20 @@ fn settings(value: serde_json::Value) -> serde_json::Map<String, serde_json::Val
 
 fn plugin(name: &str, said: serde_json::Value) -> PluginUse {
     PluginUse { plugin: name.into(), keys: vec![], settings: settings(said) }
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+
+fn header(name: &'static str) -> HeaderName {
+    HeaderName::from_static(name)
+}
+
+fn plain(value: &'static str) -> Template {
+    Template::Plain(HeaderValue::from_static(value))
+}
+
+fn page(file: &str, kind: &'static str) -> Content {
+    Content { source: Source::File(file.into()), kind: HeaderValue::from_static(kind) }
 }
 
 fn example(text: &str) -> Config {
@@ -44,6 +59,7 @@ fn the_example_says_what_it_says() {
             max_instances: Some(512),
             watch: false,
             code_cache: CodeCache::Default,
+            error_pages: vec![],
         }
     );
     assert_eq!(
@@ -75,6 +91,22 @@ fn the_example_says_what_it_says() {
             tls: None,
             redirect_to_https: None,
             http2: Some(Http2 { max_streams: 128, stream_window: 256 << 10, connection_window: 1 << 20 }),
+            paths: PathPolicy::AsSent,
+            request_headers: HeaderRules {
+                set: vec![(header("x-client"), Template::Parts([Part::Variable(Variable::ClientAddress)].into()))],
+                ..HeaderRules::default()
+            },
+            response_headers: HeaderRules {
+                remove: vec![header("server")],
+                set: vec![(header("strict-transport-security"), plain("max-age=31536000"))],
+                add: vec![],
+            },
+            error_pages: vec![
+                (Occasion::Status(404), vec![page("/etc/404.html", HTML)]),
+                (Occasion::Class(5), vec![page("/etc/5xx.html", HTML), page("/etc/5xx.json", "application/json")]),
+                (Occasion::Reason("no-backend"), vec![page("/etc/soon.html", HTML)]),
+            ],
+            intercept_errors: false,
         }]
     );
     let identity = |name: &str| Identity {
@@ -106,11 +138,18 @@ fn the_example_says_what_it_says() {
             keys: vec![],
             max_keys: 32768,
         }),
-        pool: "api".into(),
+        pool: Some("api".into()),
         router: Some(RouterUse {
             used: plugin("split", json!({ "percent": 5 })),
             pools: vec!["api".into(), "web".into()],
         }),
+        answer: None,
+        strip_prefix: None,
+        add_prefix: None,
+        request_headers: HeaderRules::default(),
+        response_headers: HeaderRules::default(),
+        error_pages: vec![],
+        intercept_errors: None,
     };
     let second = Route {
         name: "route-2".into(),
@@ -124,7 +163,26 @@ fn the_example_says_what_it_says() {
         router: None,
         ..first.clone()
     };
-    assert_eq!(config.routes, [first, second]);
+    let to = Part::Text("https://example.com/new".into());
+    let redirected = Route {
+        name: "route-3".into(),
+        path: PathPattern::Prefix("/old".into()),
+        pool: None,
+        answer: Some(Answer::Redirect {
+            to: Template::Parts([to, Part::Variable(Variable::Rest), Part::Variable(Variable::Query)].into()),
+            status: StatusCode::PERMANENT_REDIRECT,
+        }),
+        ..second.clone()
+    };
+    let content =
+        Content { source: Source::Text("User-agent: *\n".into()), kind: HeaderValue::from_static("text/plain") };
+    let answered = Route {
+        name: "route-4".into(),
+        path: PathPattern::Exact("/robots.txt".into()),
+        answer: Some(Answer::Respond { status: StatusCode::OK, content }),
+        ..redirected.clone()
+    };
+    assert_eq!(config.routes, [first, second, redirected, answered]);
     let blue = Backend {
         id: "blue".into(),
         address: Address::Socket("127.0.0.1:9004".parse().expect("address")),

@@ -5,8 +5,9 @@
 
 use http::header::{HeaderMap, HeaderName};
 
-/// Whole names, beside those of [`PREFIXES`].
-const NAMES: [&str; 5] = ["forwarded", "x-real-ip", "client-cert", "client-cert-chain", "x-original-url"];
+/// Whole names, beside those of [`PREFIXES`]. By the last two some frameworks take another path than the request's.
+const NAMES: [&str; 6] =
+    ["forwarded", "x-real-ip", "client-cert", "client-cert-chain", "x-original-url", "x-rewrite-url"];
 
 /// Beginnings of names: `X-Forwarded-For` and its kin, and what is said of a client's certificate.
 const PREFIXES: [&str; 3] = ["x-forwarded-", "x-client-cert", "x-ssl-client-"];
@@ -16,6 +17,17 @@ const PREFIXES: [&str; 3] = ["x-forwarded-", "x-client-cert", "x-ssl-client-"];
 pub fn is_essential(name: &str) -> bool {
     const ESSENTIAL: [&str; 7] = ["host", "te", "content-length", "cookie", "authorization", "x-request-id", "expect"];
     ESSENTIAL.contains(&name) || is_of_proxies(name)
+}
+
+/// Removes from trailers what means nothing there, or would mean something else than before the body (RFC 9110 §6.5.1).
+pub fn clean_trailers(trailers: &mut HeaderMap) {
+    let is_amiss = |name: &HeaderName| is_essential(name.as_str()) || super::is_of_the_hop(name);
+    if trailers.keys().any(is_amiss) {
+        let amiss: Vec<HeaderName> = trailers.keys().filter(|name| is_amiss(name)).cloned().collect();
+        for name in amiss {
+            trailers.remove(name);
+        }
+    }
 }
 
 /// Removes what the client may not say. `trusted`: it is a proxy that may.

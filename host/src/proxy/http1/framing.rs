@@ -16,7 +16,7 @@ const LONGEST_TRAILERS: usize = 8 << 10;
 
 /// The messages of one connection, as far as they have come.
 #[derive(Debug, Default)]
-pub(super) struct Framing {
+pub struct Framing {
     state: State,
     /// The beginning of a line of which the end has not come.
     partial: Vec<u8>,
@@ -58,13 +58,13 @@ struct Head {
 
 /// What is wrong, and how many of the bytes before it may be passed on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Violation {
+pub struct Violation {
     /// Bytes that may be passed on: with them no message that is wrong has a whole head.
-    pub(super) sound: usize,
+    pub sound: usize,
     /// The answer.
-    pub(super) error: Error,
+    pub error: Error,
     /// It is in a body of which the head was passed on before.
-    pub(super) in_body: bool,
+    pub in_body: bool,
 }
 
 impl Framing {
@@ -72,7 +72,7 @@ impl Framing {
     ///
     /// # Errors
     /// The first that is wrong. Nothing that follows it means anything.
-    pub(super) fn look(&mut self, bytes: &[u8]) -> Result<bool, Violation> {
+    pub fn look(&mut self, bytes: &[u8]) -> Result<bool, Violation> {
         let mut at = 0;
         // Where the present message begins, if that is among these bytes.
         let mut start = None;
@@ -107,7 +107,7 @@ impl Framing {
     }
 
     /// Another protocol is not what the client gets: what comes next is a request.
-    pub(super) fn close_off(&mut self) {
+    pub fn close_off(&mut self) {
         if self.state == State::Open {
             self.state = State::Head;
         }
