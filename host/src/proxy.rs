@@ -21,6 +21,7 @@ pub mod headers;
 mod http;
 pub mod http1;
 mod http2;
+mod https;
 pub mod line;
 pub mod path;
 pub mod refusal;

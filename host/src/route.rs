@@ -44,6 +44,11 @@ impl Entry {
         self.route.max_body_size
     }
 
+    /// Whether it is for one listener only.
+    pub fn names_listener(&self) -> bool {
+        self.listener.is_some()
+    }
+
     /// What it says itself, in place of a pool.
     pub fn answer(&self) -> Option<&Answer> {
         self.route.answer.as_ref()

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConnection, StreamOwned, SupportedProtocolVersion,
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConnection, StreamOwned,
+    SupportedProtocolVersion,
 };
 
 use crate::certificates::{Authority, Issued};
@@ -75,9 +76,9 @@ impl Caller {
         let builder = builder.with_root_certificates(roots);
         let config = match shown {
             None => builder.with_no_client_auth(),
-            Some(shown) => {
-                builder.with_client_auth_cert(vec![shown.der().clone()], shown.key()).expect("a certificate and its key")
-            }
+            Some(shown) => builder
+                .with_client_auth_cert(vec![shown.der().clone()], shown.key())
+                .expect("a certificate and its key"),
         };
         Self { config, name: ServerName::try_from("test").expect("a name") }
     }

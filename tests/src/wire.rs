@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::message::{self, Fields, Framing};
 use crate::caller::{Session, Tls};
+use crate::message::{self, Fields, Framing};
 use crate::wait::PATIENCE;
 
 /// A connection and what was read ahead from it.

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use tokio::sync::Notify;
 
+use crate::tls::Connector;
+
 /// Those of one backend, or of one pool.
 #[derive(Debug, Default)]
 pub struct Connections {
@@ -27,6 +29,8 @@ pub struct Counted {
     pub _backend: Connected,
     /// In the pool.
     pub _pool: Option<Connected>,
+    /// What it is secured by.
+    pub tls: Option<Arc<Connector>>,
 }
 
 /// Somebody waits to make a connection, until this is dropped.

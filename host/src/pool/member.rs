@@ -13,6 +13,7 @@ use super::report::{Report, Streak};
 use super::slot::Slot;
 use super::upstream::Upstream;
 use crate::decide::{OutcomeKind, PoolLoad, Readiness};
+use crate::tls::Connector;
 
 /// Takes a report on a backend to control.
 pub type Reporter = dyn Fn(&Arc<Backend>, Report);
@@ -33,6 +34,8 @@ pub struct Site {
     pub limits: Cell<[Option<u32>; Streak::ALL.len()]>,
     /// Retries that the pool can afford here.
     pub budget: Budget,
+    /// What connections to its backends are secured by.
+    pub tls: RefCell<Option<Arc<Connector>>>,
     /// A backend has left the pool, or is to be left by whoever is still there.
     pub left: Cell<bool>,
     /// Where that is reported.
@@ -119,7 +122,8 @@ impl Member {
         let mut idle = self.idle.borrow_mut();
         let others_want = || self.backend.connections.is_wanted() || self.site.capacity.connections.is_wanted();
         let is_wanted = self.site.is_limited.get() && others_want();
-        if idle.len() < max && !self.retired.get() && !is_wanted && upstream.settle() {
+        let is_current = upstream.is_secured_by(self.site.tls.borrow().as_ref());
+        if idle.len() < max && !self.retired.get() && !is_wanted && is_current && upstream.settle() {
             idle.push(Waiting { upstream, since: now });
         }
     }

@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use super::connect::Stream;
 use super::connections::Counted;
 use super::wake::Link;
+use crate::tls::Connector;
 
 /// Largest response head that a backend may send, in bytes.
 const MAX_HEAD_SIZE: usize = 128 << 10;
@@ -106,6 +108,15 @@ impl Upstream {
     /// Whether a failure may be that the backend had closed it while it was idle.
     pub fn is_reused(&self) -> bool {
         self.reused
+    }
+
+    /// Whether it is secured by this, and not by what was configured before.
+    pub fn is_secured_by(&self, tls: Option<&Arc<Connector>>) -> bool {
+        let known = self.connected.as_ref().and_then(|connected| connected.tls.as_ref());
+        match (known, tls) {
+            (Some(known), Some(tls)) => Arc::ptr_eq(known, tls),
+            (known, tls) => known.is_none() && tls.is_none(),
+        }
     }
 
     /// Sends a request and waits for the response's head. `overdue` is asked each time before waiting on.

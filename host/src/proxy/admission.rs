@@ -169,7 +169,7 @@ impl Forward<'_> {
                 None => None,
                 Some(limit) => Some(Connected::within(&self.steering.site().capacity.connections, limit, ask).await),
             };
-            Counted { _backend: backend, _pool: pool }
+            Counted { _backend: backend, _pool: pool, tls: self.policy.tls.clone() }
         };
         let connected = match limits.backend_connections.or(limits.connections) {
             // Nothing is waited for.

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::door::Door;
 use super::error::Error;
 use super::handshake::shake;
-use super::headers::Peer;
+use super::headers::{Peer, certificate};
 use super::refusal::{refuse, refuse_shortly};
 use super::socket::Socket;
 use super::{Proxy, http1, http2};
@@ -27,6 +27,8 @@ pub(super) struct Client {
     pub(super) peer: Peer,
     /// None without TLS.
     pub(super) security: Option<Security>,
+    /// What backends are told of its certificate, where clients are asked for one.
+    pub(super) certificate: Option<certificate::Fields>,
     /// Kept from request to request, so that facts are allocated once.
     pub(super) facts: RefCell<Option<Box<Facts>>>,
 }
@@ -51,7 +53,7 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
         }
         return;
     };
-    let (socket, security) = match &settings.tls {
+    let (socket, mut security) = match &settings.tls {
         None => (Socket::Tcp(socket), None),
         Some(acceptor) => match Box::pin(shake(&proxy, &door, &settings, acceptor, socket)).await {
             Some((socket, security)) => (socket, Some(security)),
@@ -59,7 +61,10 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
         },
     };
     let peer = Peer::new(address, &settings.trusted_proxies, security.is_some());
-    let client = Rc::new(Client { peer, security, facts: RefCell::default(), proxy, door });
+    let is_asked = settings.tls.as_ref().is_some_and(|tls| tls.asks_clients());
+    let shown = security.as_mut().and_then(|security| security.client.take());
+    let certificate = is_asked.then(|| certificate::Fields::new(shown));
+    let client = Rc::new(Client { peer, security, certificate, facts: RefCell::default(), proxy, door });
     match &settings.http2 {
         Some(http2) if client.security.as_ref().is_some_and(Security::is_http2) => {
             http2::serve(client, socket, Bytes::new(), &settings, http2).await;

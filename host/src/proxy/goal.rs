@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use super::error::Error;
 use super::http::Lane;
+use super::https;
+use crate::config::HttpsRedirect;
 use crate::decide::Facts;
 use crate::rate::Limiter;
 use crate::route::Entry;
@@ -21,6 +23,8 @@ pub(super) enum Goal {
     },
     /// Nowhere: its route answers it.
     Answer,
+    /// Nowhere: the client is to come again, by HTTPS.
+    Https(HttpsRedirect),
 }
 
 /// A route, where one matches, and where the request goes.
@@ -38,7 +42,11 @@ impl Lane {
         if let Err(error) = self.check_rate(listener.limiter.as_deref(), &facts) {
             return (facts, (None, Err(error)));
         }
-        let Some(route) = view.snapshot.routes.find(number, &facts) else {
+        let route = view.snapshot.routes.find(number, &facts);
+        if let Some(redirect) = https::redirect(listener, route, &self.client.peer, &facts) {
+            return (facts, (None, Ok(Goal::Https(redirect))));
+        }
+        let Some(route) = route else {
             return (facts, (None, listener.pool.map(|pool| Goal::Pool { pool, limit }).ok_or(Error::NoRoute)));
         };
         let client = facts.client.unwrap_or(self.client.peer.address);

@@ -3,6 +3,7 @@
 //! Hop-by-hop fields end here (RFC 9110 §7.6.1). `X-Forwarded-*` and `Forwarded` (RFC 7239) are believed from
 //! trusted proxies only; from anybody else they are replaced. What else nobody may forge is in `forged`.
 
+pub mod certificate;
 pub mod forged;
 
 use std::fmt::Write;

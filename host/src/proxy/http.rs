@@ -15,6 +15,7 @@ use super::exchange::{Entry, Exchange};
 use super::forward::{Forward, may_be_sent_again};
 use super::goal::Goal;
 use super::headers;
+use super::https;
 use super::line::{Line, Phase};
 use super::replay::Payload;
 use super::rules::Scope;
@@ -123,7 +124,10 @@ impl Lane {
             Ok(Goal::Pool { pool, limit }) => (pool, limit),
             other => {
                 exchange.enter_pool(None);
-                let answer = other.and_then(|_| scope.answer(&facts, snapshot));
+                let answer = other.and_then(|goal| match goal {
+                    Goal::Https(redirect) => https::response(redirect, &facts),
+                    _ => scope.answer(&facts, snapshot),
+                });
                 return (facts, route, answer.map(|response| (response, None)));
             }
         };
@@ -167,6 +171,9 @@ impl Lane {
         let upgrading = headers::end_hop(&mut facts.headers);
         let expected = facts.headers.remove(EXPECT);
         headers::forged::remove(&mut facts.headers, self.client.peer.trusted);
+        if let Some(certificate) = &self.client.certificate {
+            certificate.set(&mut facts.headers);
+        }
         let (nets, forwarded) = (&listener.trusted_proxies, listener.forwarded);
         facts.client = Some(headers::forward(&mut facts.headers, &self.client.peer, nets, forwarded));
         let random = || u128::from(self.client.proxy.random()) << 64 | u128::from(self.client.proxy.random());

@@ -78,6 +78,6 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, listener: &Listene
         (Some(Ok(())), _) => drop(socket.shutdown().await),
         // Something broke off. Reset, so that nobody takes what came for the whole.
         (Some(Err(_)), _) => drop(SockRef::from(socket.tcp()).set_linger(Some(Duration::ZERO))),
-        (None, _) => {}
+        (None, _) => socket.part(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -18,6 +18,14 @@ pub enum Socket {
 }
 
 impl Socket {
+    /// Says that nothing more comes (`close_notify`), if that can be said at once; without TLS the end of the connection
+    /// says so.
+    pub fn part(&mut self) {
+        if let Self::Tls(secured) = self {
+            let _ = Pin::new(&mut **secured).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+
     /// What is below TLS.
     pub fn tcp(&self) -> &TcpStream {
         match self {

@@ -71,6 +71,7 @@ impl Steering {
             outbox: Outbox::default(),
             limits: Cell::default(),
             budget: Budget::new(&pool.policy.retry),
+            tls: RefCell::new(pool.policy.tls.clone()),
             left: Cell::default(),
             report: Box::new(report),
         };
@@ -122,6 +123,14 @@ impl Steering {
             return Vec::new();
         }
         let before = std::mem::replace(&mut state.pool, pool);
+        let tls = &state.pool.policy.tls;
+        if before.policy.tls != *tls {
+            // Of an unchanged one, control hands on the same.
+            self.site.tls.replace(tls.clone());
+            for member in &*state.members {
+                member.give_up(usize::MAX);
+            }
+        }
         if before.membership != state.pool.membership {
             self.set_members(state);
         }

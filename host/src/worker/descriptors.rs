@@ -57,9 +57,12 @@ impl Reserve {
             () = std::future::ready(()) => None,
         };
         if let Some((client, _)) = &accepted {
-            turn_away(client);
             let view = Rc::clone(&proxy.view.borrow());
             if let Some(listener) = view.snapshot.listeners.get(door.number()) {
+                // With TLS, an answer would cost a handshake.
+                if listener.tls.is_none() {
+                    turn_away(client);
+                }
                 listener.shed.of(proxy.worker).descriptors.add(1);
             }
         }

@@ -33,6 +33,13 @@ pub(super) fn capacity(page: &mut Page, snapshot: &Snapshot) {
     for limit in snapshot.limiters.iter().flatten() {
         page.sample(name, &[("route", &limit.name)], limit.limiter.limited.sum(Counter::get));
     }
+    let name = "trimtab_tls_handshakes_total";
+    page.about(name, "counter", "TLS handshakes with clients, by how they ended.");
+    for listener in snapshot.listeners.iter().filter(|listener| listener.tls.is_some()) {
+        for (result, count) in listener.handshakes() {
+            page.sample(name, &[("listener", &listener.name), ("result", result)], count);
+        }
+    }
     let name = "trimtab_shed_connections_total";
     page.about(
         name,
