@@ -91,8 +91,8 @@ server.on('connect', (request, response) => {
   }
   request.stream.respond({ ':status': 200, 'sec-websocket-protocol': 'chat' });
   const socket = new WebSocket(null, undefined, {});
-  socket._isServer = true;
   socket.setSocket(request.stream, Buffer.alloc(0), { allowSynchronousEvents: true, maxPayload: 1 << 24 });
+  request.stream.resume();
   chat(socket);
 });
 

@@ -34,8 +34,10 @@ async function connected() {
   assert.equal(response[':status'], 200);
   assert.equal(response['sec-websocket-protocol'], 'chat');
   const socket = new WebSocket(null, undefined, {});
+  // Without an address the library takes itself for a server, which does not mask what it sends.
+  socket._isServer = false;
   socket.setSocket(stream, Buffer.alloc(0), { allowSynchronousEvents: true, maxPayload: 1 << 24 });
-  socket.on('close', () => session.close());
+  socket._receiver.on('conclude', () => session.destroy());
   return socket;
 }
 
@@ -55,7 +57,8 @@ async function main() {
   const [pong] = await once(socket, 'pong');
   assert.equal(pong.toString(), 'still there?');
   socket.send('leave');
-  const [code, reason] = await once(socket, 'close');
+  // A stream of HTTP/2 is not the library's own socket, so it does not see to its end: its parser tells of the close.
+  const [code, reason] = await (protocol === 'http2' ? once(socket._receiver, 'conclude') : once(socket, 'close'));
   assert.deepEqual([code, reason.toString()], [4001, 'as you wish']);
   console.log('messages, a ping and the close went through');
 }

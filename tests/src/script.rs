@@ -16,7 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the libraries are.
 fn installed() -> PathBuf {
-    std::env::var_os("TRIMTAB_CLIENTS").expect("$TRIMTAB_CLIENTS is the folder that tests/run installs clients in").into()
+    std::env::var_os("TRIMTAB_CLIENTS")
+        .expect("$TRIMTAB_CLIENTS is the folder that tests/run installs clients in")
+        .into()
 }
 
 /// A command that runs this file of the project: by Node or by Python, with the libraries.

@@ -2,9 +2,13 @@
 //!
 //! Each is a library or a tool that owes nothing to this project; what it checks is in its script in `tests/clients`.
 
+#[path = "clients/events.rs"]
 mod events;
+#[path = "clients/grpc.rs"]
 mod grpc;
+#[path = "clients/tools.rs"]
 mod tools;
+#[path = "clients/websocket.rs"]
 mod websocket;
 
 use std::fmt::{self, Display};
