@@ -52,6 +52,7 @@ mod tests {
             limits: Default::default(),
             budget: Default::default(),
             left: Default::default(),
+            tls: Default::default(),
             report: Box::new(|_, _| {}),
         });
         let make =

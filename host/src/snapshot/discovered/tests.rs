@@ -57,6 +57,7 @@ fn pool(configured: &[config::Backend]) -> Pool {
             feedback: None,
             limits,
             tunnel_timeout: None,
+            tls: None,
         },
     }
 }
