@@ -50,7 +50,7 @@ pub enum Variable {
     ClientAddress,
     /// `client-port`
     ClientPort,
-    /// `scheme`: `http` or `https`, as the client's connection to us has it.
+    /// `scheme`: `http` or `https`, as `X-Forwarded-Proto` has it for backends.
     Scheme,
     /// `host`: lower case, without port.
     Host,
