@@ -149,7 +149,7 @@ fn the_example_says_what_it_says() {
         request_headers: HeaderRules::default(),
         response_headers: HeaderRules::default(),
         error_pages: vec![],
-        intercept_errors: None,
+        intercept_errors: Some(true),
     };
     let second = Route {
         name: "route-2".into(),
@@ -161,6 +161,7 @@ fn the_example_says_what_it_says() {
         max_body_size: None,
         rate_limit: None,
         router: None,
+        intercept_errors: None,
         ..first.clone()
     };
     let to = Part::Text("https://example.com/new".into());

@@ -86,7 +86,7 @@ fn an_open_bracket_is_one_error() {
     assert_eq!(
         lines(&report(text)),
         [
-            "1:8 unknown key `x` in `[server]` | known keys are `code_cache`, `drain_timeout`, `hash_seed`, `max_component_size`, `max_instances`, `name`, `secret_file`, `watch`, `workers`",
+            "1:8 unknown key `x` in `[server]` | known keys are `code_cache`, `drain_timeout`, `error_pages`, `hash_seed`, `max_component_size`, `max_instances`, `name`, `secret_file`, `watch`, `workers`",
             "3:12 this bracket is never closed | add `]` after the last element",
         ]
     );

@@ -132,7 +132,7 @@ fn error_pages_are_by_status_class_or_reason() {
         "pool = \"web\"\nerror_pages = { 502 = \"a.html\", 4xx = [\"b\", { file = \"c\", type = \"a/b\" }], no-route = \"d\" }",
     );
     let occasions: Vec<_> = pages.error_pages.iter().map(|(occasion, pages)| (occasion.clone(), pages.len())).collect();
-    assert_eq!(occasions, [(Occasion::Status(502), 1), (Occasion::Class(4), 2), (Occasion::Reason("no-route"), 1)]);
+    assert_eq!(occasions, [(Occasion::Class(4), 2), (Occasion::Status(502), 1), (Occasion::Reason("no-route"), 1)]);
     assert!(complaint("pool = \"web\"\nerror_pages = { 200 = \"a\" }").contains("write a status from 400 to 599"));
     assert!(complaint("pool = \"web\"\nerror_pages = { no-bakend = \"a\" }").contains("no-backend"));
     assert!(complaint("pool = \"web\"\nerror_pages = { 404 = [] }").contains("is a file, or a list of files"));
