@@ -257,6 +257,10 @@ impl Shared {
             kept?;
             match next? {
                 Next::Keep => {}
+                Next::Close => {
+                    wire.finish();
+                    return Ok(Next::Close);
+                }
                 end => return Ok(end),
             }
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -9,6 +10,9 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
 use crate::folder::Folder;
+
+/// Authorities so far.
+static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 /// An authority that nobody else knows.
 pub struct Authority {
@@ -28,6 +32,9 @@ impl Authority {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        // Two of the same name would be taken for one, and a certificate of its own name for its own issuer.
+        params.distinguished_name.push(rcgen::DnType::CommonName, format!("authority {}", NUMBER.fetch_add(1, SeqCst)));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate().expect("a key");

@@ -36,7 +36,7 @@ pub use dns::NameServer;
 pub use folder::Folder;
 pub use gate::Gate;
 pub use host::{Host, trimtab};
-pub use load::{under_load, under_load_with};
+pub use load::{under_load, under_load_by, under_load_with};
 pub use message::{Fields, Request, Response};
 pub use service::Service;
 pub use setup::Setup;

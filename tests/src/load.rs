@@ -24,18 +24,30 @@ pub fn under_load_with<R>(
     lines: impl Fn(usize) -> String + Sync,
     work: impl FnOnce() -> R,
 ) -> (R, usize) {
+    under_load_by(|| Client::connect(address), lines, work)
+}
+
+/// The same, by clients that connect as they are told.
+///
+/// # Panics
+/// When a request fails, or `work` does.
+pub fn under_load_by<R>(
+    connect: impl Fn() -> Client + Sync,
+    lines: impl Fn(usize) -> String + Sync,
+    work: impl FnOnce() -> R,
+) -> (R, usize) {
     let (done, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
     let worked = std::thread::scope(|scope| {
         for keeps in [true, true, false] {
-            let (done, asked, lines) = (&done, &asked, &lines);
+            let (done, asked, lines, connect) = (&done, &asked, &lines, &connect);
             scope.spawn(move || {
-                let mut client = Client::connect(address);
+                let mut client = connect();
                 while !done.load(Ordering::Relaxed) {
                     let number = asked.fetch_add(1, Ordering::Relaxed);
                     let response = client.get_with("/", &lines(number));
                     assert_eq!(response.status, 200, "request {number}: {} {}", response.reason(), response.text());
                     if !keeps {
-                        client = Client::connect(address);
+                        client = connect();
                     }
                 }
             });

@@ -98,5 +98,7 @@ mod streaming;
 mod swap;
 #[path = "e2e/tunnels.rs"]
 mod tunnels;
+#[path = "e2e/tls.rs"]
+mod tls;
 #[path = "e2e/upgrade.rs"]
 mod upgrade;

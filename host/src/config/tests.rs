@@ -11,6 +11,7 @@ mod rejected;
 mod replacement;
 mod resilience;
 mod rules;
+mod tls;
 mod values;
 
 use std::path::Path;

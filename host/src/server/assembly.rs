@@ -7,6 +7,7 @@ mod listeners;
 mod pages;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -18,6 +19,7 @@ use super::membership::members;
 use super::preparation::{self, Experience, Shapers, Start};
 use super::secret::Secret;
 use super::tls;
+use super::watch::Digest;
 use crate::config::{self, Config};
 use crate::decide::PoolLoad;
 use crate::plugin::{Definition, Registry, Source};
@@ -37,6 +39,8 @@ pub(super) struct Assembly {
     pub starts: BTreeMap<Arc<str>, Start>,
     /// How pools are checked.
     pub checked: CheckedPools,
+    /// Files of certificates and keys, as they were when they were read.
+    pub certificates: BTreeMap<PathBuf, Digest>,
 }
 
 /// Plugins by name.
@@ -127,7 +131,7 @@ pub(super) async fn assemble(
     let hash_seed = config.server.hash_seed;
     let (crossings, said) = (crossings.into(), said.routes.into());
     let snapshot = Arc::new(Snapshot { listeners, routes, crossings, limiters, said, pools, hash_seed });
-    Ok(Assembly { snapshot, crews, starts, checked })
+    Ok(Assembly { snapshot, crews, starts, checked, certificates: secured.files })
 }
 
 /// The names of all plugins that are used.

@@ -22,7 +22,7 @@ mod swap;
 mod tables;
 mod turn;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -166,6 +166,8 @@ struct Control {
     /// How pools are checked, and the checks that run.
     checked: CheckedPools,
     roster: Roster,
+    /// Files of certificates and keys, as they were when they were read.
+    certificates: BTreeMap<PathBuf, Digest>,
     /// None until there is a file to watch.
     watcher: Option<(Watcher, UnboundedReceiver<Vec<PathBuf>>)>,
     /// What was done elsewhere, and is to be gone on with here.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::StartError;
 use super::assembly::Before;
-use crate::config::Config;
+use super::watch::{Digest, digest};
+use crate::config::{Config, ServerTls, Tls};
 use crate::plugin::Registry;
 use crate::tls::{Acceptor, Connector, Protocol};
 
@@ -15,6 +17,8 @@ use crate::tls::{Acceptor, Connector, Protocol};
 pub(super) struct Secured {
     pub(super) listeners: BTreeMap<Arc<str>, Arc<Acceptor>>,
     pub(super) pools: BTreeMap<Arc<str>, Arc<Connector>>,
+    /// Digests of the files that were read.
+    pub(super) files: BTreeMap<PathBuf, Digest>,
 }
 
 /// Reads all files. A pool of which nothing has changed keeps what it has, and so its connections to backends; clients of
@@ -28,6 +32,12 @@ pub(super) async fn load(
     before: Option<&Before<'_>>,
 ) -> Result<Secured, Vec<StartError>> {
     let (mut secured, mut errors) = (Secured::default(), Vec::new());
+    let files: Vec<_> = files(config).cloned().collect();
+    if !files.is_empty() {
+        // Before they are read for use: a change since then is one to be noticed.
+        let noted = move || files.into_iter().filter_map(|path| digest(&path).map(|digest| (path, digest))).collect();
+        secured.files = registry.work(noted).await.unwrap_or_default();
+    }
     for listener in &config.listeners {
         let Some(tls) = listener.tls.clone() else { continue };
         let known = before.and_then(|before| before.listener(listener)).and_then(|known| known.tls.clone());
@@ -62,6 +72,12 @@ pub(super) async fn load(
         }
     }
     if errors.is_empty() { Ok(secured) } else { Err(errors) }
+}
+
+fn files(config: &Config) -> impl Iterator<Item = &PathBuf> {
+    let listeners = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+    let pools = config.pools.values().filter_map(|pool| pool.tls.as_ref());
+    listeners.flat_map(ServerTls::files).chain(pools.flat_map(Tls::files))
 }
 
 fn lost() -> StartError {

@@ -1,14 +1,12 @@
 //! Files that are watched: the configuration, certificates, components of plugins, and lists of backends.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Control;
 use super::plugins::Record;
-use crate::config::{ServerTls, Tls};
 use crate::plugin::Source;
-use crate::server::watch::{Watched, Watcher};
+use crate::server::watch::{Digest, Watched, Watcher};
 
 impl Control {
     /// Watches the files that are to be watched now. Without anything to watch there is no watcher.
@@ -16,7 +14,8 @@ impl Control {
         let mut files = Vec::new();
         if self.config.server.watch {
             files.extend(self.path.clone().map(|path| Watched { path, used: self.used }));
-            files.extend(self.certificates().into_iter().map(|path| Watched { path: path.clone(), used: None }));
+            let watched = |(path, used): (&PathBuf, &Digest)| Watched { path: path.clone(), used: Some(*used) };
+            files.extend(self.certificates.iter().map(watched));
         }
         for (_, record) in self.plugins.iter().filter(|(_, record)| record.policy.watch) {
             if let Source::File(path) = &record.policy.source {
@@ -35,18 +34,10 @@ impl Control {
         }
     }
 
-    /// The files of certificates and keys that the configuration names.
-    fn certificates(&self) -> BTreeSet<&PathBuf> {
-        let listeners = self.config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
-        let pools = self.config.pools.values().filter_map(|pool| pool.tls.as_ref());
-        listeners.flat_map(ServerTls::files).chain(pools.flat_map(Tls::files)).collect()
-    }
-
     /// The configuration is read again, also when a certificate has changed; components of plugins that are watched become their next generation, and lists
     /// of backends are read again.
     pub(super) fn on_files(&mut self, changed: Vec<PathBuf>) {
-        let certificates = self.certificates();
-        let is_configured = |path: &PathBuf| self.path.as_ref() == Some(path) || certificates.contains(path);
+        let is_configured = |path: &PathBuf| self.path.as_ref() == Some(path) || self.certificates.contains_key(path);
         if self.config.server.watch && changed.iter().any(is_configured) {
             self.reload(None);
         }

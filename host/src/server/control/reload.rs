@@ -193,7 +193,7 @@ impl Control {
                 return self.end();
             }
         };
-        let Assembly { snapshot, crews, starts, checked } = assembly;
+        let Assembly { snapshot, crews, starts, checked, certificates } = assembly;
         let is_told_otherwise = |pool: &Arc<str>| match (self.tables.get(pool), told.get(pool)) {
             (Some(table), Some(told)) => table.is_preparing() || !Arc::ptr_eq(&table.told, told),
             _ => false,
@@ -207,6 +207,7 @@ impl Control {
             return self.begin_reload(Box::new(reload));
         }
         self.set_checks(checked);
+        self.certificates = certificates;
         for (pool, start) in starts {
             self.superseded_table(&pool, start);
         }

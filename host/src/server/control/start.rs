@@ -49,7 +49,7 @@ impl Control {
     /// Binds, starts the workers and waits until they serve.
     pub(super) async fn start(start: Start) -> Result<Self, StartError> {
         let Start { config, path, used, registry, secret, definitions, assembly } = start;
-        let Assembly { snapshot, crews, starts, checked } = assembly;
+        let Assembly { snapshot, crews, starts, checked, certificates } = assembly;
         descriptors::raise();
         let tables = starts.into_iter().map(|(pool, start)| (pool, PoolTable::new(start))).collect();
         let count = config.server.workers;
@@ -133,6 +133,7 @@ impl Control {
             detection: Detection::default(),
             checked,
             roster: Roster::new(move |answer| drop(answers.send(Done::Checked(Box::new(answer))))),
+            certificates,
             watcher: None,
             done,
         };
