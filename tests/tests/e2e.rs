@@ -96,9 +96,9 @@ mod start_errors;
 mod streaming;
 #[path = "e2e/swap.rs"]
 mod swap;
-#[path = "e2e/tunnels.rs"]
-mod tunnels;
 #[path = "e2e/tls.rs"]
 mod tls;
+#[path = "e2e/tunnels.rs"]
+mod tunnels;
 #[path = "e2e/upgrade.rs"]
 mod upgrade;
