@@ -16,6 +16,7 @@ pub mod error;
 pub mod exchange;
 pub mod forward;
 mod goal;
+mod grpc;
 mod handshake;
 pub mod headers;
 mod http;

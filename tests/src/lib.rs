@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod client;
 pub mod dns;
 pub mod folder;
+pub mod frames;
 pub mod gate;
 pub mod host;
 pub mod load;

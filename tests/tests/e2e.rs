@@ -46,6 +46,8 @@ mod hostile;
 mod house;
 #[path = "e2e/http.rs"]
 mod http;
+#[path = "e2e/http2.rs"]
+mod http2;
 #[path = "e2e/inspect.rs"]
 mod inspect;
 #[path = "e2e/large_pools.rs"]

@@ -11,6 +11,7 @@ use http::{HeaderMap, Request, StatusCode};
 
 use super::error::Error;
 use super::forward::{Answer, Cost, Failed, Forward, grpc_status, is_grpc};
+use super::grpc::{self, GRPC_TIMEOUT};
 use super::line::Phase;
 use super::replay::Payload;
 use crate::config::Address;
@@ -55,6 +56,9 @@ impl Forward<'_> {
             });
             self.line.await_backend(shorter.map_or(timeout, |shorter| shorter.min(timeout)), self.left());
             let mut request = request(facts, body, member);
+            if let (Some(left), Some(told)) = (self.left(), request.headers_mut().get_mut(GRPC_TIMEOUT)) {
+                *told = grpc::remaining(left);
+            }
             self.scope.rewrite(&mut request, facts, &member.backend);
             let leaves = || may_follow && payload.is_whole() && self.leaves(tried, member);
             let is_late = || self.line.phase() == Phase::Backend && self.line.watch().is_over();

@@ -14,12 +14,12 @@ use super::error::Error;
 use super::exchange::{Entry, Exchange};
 use super::forward::{Forward, may_be_sent_again};
 use super::goal::Goal;
-use super::headers;
 use super::https;
 use super::line::{Line, Phase};
 use super::replay::Payload;
 use super::rules::Scope;
 use super::target;
+use super::{grpc, headers};
 use crate::decide::Facts;
 use crate::pool::InFlight;
 use crate::pool::upstream::Outgoing;
@@ -96,6 +96,7 @@ impl Lane {
         let (mut response, in_flight) = match answer {
             Ok((response, in_flight @ Some(_))) => (scope.intercept(response, &facts, &view.snapshot), in_flight),
             Ok(own) => own,
+            Err(error) if self.protocol == HTTP_2 && grpc::is_call(&facts) => (grpc::answer(error), None),
             Err(error) => (scope.excuse(error, &facts, &view.snapshot), None),
         };
         let backend = in_flight.as_ref().map(|attempt| &*attempt.member().backend);
@@ -139,6 +140,8 @@ impl Lane {
             Ok(payload) => payload,
             Err(error) => return (facts, route, Err(error)),
         };
+        let told = if grpc::is_call(&facts) { grpc::timeout(&facts.headers) } else { None };
+        let timeout = pool.policy.request_timeout.into_iter().chain(told).min();
         let forward = Forward {
             proxy: &self.client.proxy,
             line: &self.line,
@@ -146,7 +149,7 @@ impl Lane {
             policy: &pool.policy,
             scope,
             hash_seed: snapshot.hash_seed,
-            until: pool.policy.request_timeout.map(|timeout| exchange.began() + timeout),
+            until: timeout.and_then(|timeout| exchange.began().checked_add(timeout)),
         };
         let (facts, answer) = forward.run(facts, payload, exchange).await;
         (facts, route, answer.and_then(|answer| self.respond(answer, pool, upgrading)))

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::framing::Framing;
+use crate::proxy::http2;
 use crate::proxy::line::Line;
 use crate::proxy::socket::Socket;
 
@@ -22,12 +23,14 @@ pub(in crate::proxy) struct Strict {
     line: Rc<Line>,
     /// A body is wrong from here on.
     broken: bool,
+    /// Whether it is HTTP/1.1 at all, once something was read: HTTP/2 is let through, to whoever finds it.
+    is_http1: Option<bool>,
 }
 
 impl Strict {
     /// Nothing has been read of `socket` yet.
     pub(in crate::proxy) fn new(socket: Socket, line: Rc<Line>) -> Self {
-        Self { socket, framing: Framing::default(), line, broken: false }
+        Self { socket, framing: Framing::default(), line, broken: false, is_http1: None }
     }
 
     /// The bare socket.
@@ -49,6 +52,9 @@ impl AsyncRead for Strict {
         let before = buf.filled().len();
         let read = Pin::new(&mut this.socket).poll_read(cx, buf);
         if !matches!(read, Poll::Ready(Ok(()))) {
+            return read;
+        }
+        if !*this.is_http1.get_or_insert_with(|| !http2::is_begun(&buf.filled()[before..])) {
             return read;
         }
         if this.line.stays.take() {
