@@ -90,7 +90,7 @@ server.on('connect', (request, response) => {
     return;
   }
   request.stream.respond({ ':status': 200, 'sec-websocket-protocol': 'chat' });
-  const socket = new WebSocket(null, undefined, {});
+  const socket = new WebSocket(null, undefined, { autoPong: true, closeTimeout: 10_000 });
   socket.setSocket(request.stream, Buffer.alloc(0), { allowSynchronousEvents: true, maxPayload: 1 << 24 });
   request.stream.resume();
   chat(socket);
