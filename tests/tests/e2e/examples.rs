@@ -1,33 +1,35 @@
-//! The examples: their own configuration, with their component built from its sources.
+//! The examples: their own configuration, with their component built from its sources, or with their own servers.
 
 use std::fs;
 
 use trimtab_tests::plugin::root;
+use trimtab_tests::script::{Server, finish, run, script};
 use trimtab_tests::{Backend, Folder, Host, rebuilt};
 
-/// The example's configuration, started with listeners on any port, these backends, and the component beside it.
-fn start(example: &str, backends: &[&Backend]) -> Host {
+/// The example's configuration, with listeners on any port, and backends on these ports.
+fn configuration(example: &str, ports: impl IntoIterator<Item = u16>) -> String {
     let path = root().join("examples").join(example).join("trimtab.toml");
-    let mut config = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut replace = |from: &str, to: &str| {
-        assert!(config.contains(from), "{} does not have {from}", path.display());
-        config = config.replace(from, to);
-    };
-    replace("127.0.0.1:8080", "127.0.0.1:0");
-    for (port, backend) in (9001..).zip(backends) {
-        replace(&format!("127.0.0.1:{port}"), &backend.address().to_string());
-    }
-    let component = rebuilt::component(example);
-    let folder = Folder::new();
-    folder.write(&format!("{example}.wasm"), fs::read(component).expect("the component can be read"));
-    Host::start_in(folder, &config)
+    let config = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let config = replaced(&config, "127.0.0.1:8080", "127.0.0.1:0");
+    (9001..).zip(ports).fold(config, |config, (written, port)| {
+        replaced(&config, &format!("\"127.0.0.1:{written}\""), &format!("\"127.0.0.1:{port}\""))
+    })
+}
+
+fn replaced(config: &str, from: &str, to: &str) -> String {
+    assert!(config.contains(from), "no {from} in\n{config}");
+    config.replace(from, to)
 }
 
 #[test]
 #[ignore = "needs components built from their sources: tests/run builds them and runs this"]
 fn rust_header_pin() {
     let backends = ["b1", "b2", "b3"].map(Backend::echo);
-    let host = start("rust-header-pin", &backends.each_ref());
+    let folder = Folder::new();
+    let component = rebuilt::component("rust-header-pin");
+    folder.write("rust-header-pin.wasm", fs::read(component).expect("the component can be read"));
+    let ports = backends.iter().map(|backend| backend.address().port());
+    let host = Host::start_in(folder, &configuration("rust-header-pin", ports));
     let mut client = host.client();
     for pinned in ["b2", "b2", "b3", "b1"] {
         let response = client.get_with("/", &format!("x-backend: {pinned}\r\n"));
@@ -41,4 +43,43 @@ fn rust_header_pin() {
     let answered: usize = backends.iter().map(Backend::requests).sum();
     assert_eq!(answered, 6);
     assert_eq!(host.metrics().sum("trimtab_plugin_faults_total", &[("plugin", "header-pin")]), 0.0);
+}
+
+/// Three chat servers, and the example's configuration for them.
+fn chat() -> ([Server; 3], String) {
+    let servers =
+        ["s1", "s2", "s3"].map(|name| Server::start(script("examples/socketio-chat/server.js").args([name, "0"])));
+    let config = configuration("socketio-chat", servers.iter().map(|server| server.port));
+    (servers, config)
+}
+
+const RING: &str = "{ plugin = \"ring-hash\", key = \"query:room\" }";
+const COOKIE: &str = "{ plugin = \"cookie\", name = \"chat\", http_only = false }";
+
+#[test]
+#[ignore = "needs clients that tests/run installs"]
+fn socketio_chat() {
+    let (_servers, config) = chat();
+    // What the README says of another affinity holds too.
+    let by_room = replaced(&config, COOKIE, "{ plugin = \"header\", key = \"query:room\" }");
+    let by_room = replaced(&by_room, RING, "\"round-robin\"");
+    for config in [config, by_room] {
+        let host = Host::start(&config);
+        let told = run(script("examples/socketio-chat/talk.js").arg(format!("http://{}", host.address())));
+        let servers: Vec<_> = told.lines().filter_map(|line| line.split_once(": ")).map(|(_, name)| name).collect();
+        assert_eq!(servers.len(), 6, "{told}");
+        assert!(servers.iter().all(|name| ["s1", "s2", "s3"].contains(name)), "a room is at one server: {told}");
+        assert!(servers.iter().any(|name| *name != servers[0]), "rooms are at several servers: {told}");
+        assert_eq!(host.metrics().sum("trimtab_plugin_faults_total", &[]), 0.0);
+    }
+}
+
+#[test]
+#[ignore = "needs clients that tests/run installs"]
+fn socketio_chat_breaks_without_affinity() {
+    let (_servers, config) = chat();
+    let config = replaced(&config, RING, "\"round-robin\"");
+    let host = Host::start(&replaced(&config, &format!("affinity = {COOKIE}\n"), ""));
+    let (well, _, told) = finish(script("examples/socketio-chat/talk.js").arg(format!("http://{}", host.address())));
+    assert!(!well && told.contains("Session ID unknown"), "{told}");
 }
