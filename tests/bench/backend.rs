@@ -1,5 +1,6 @@
 //! The backends of the benchmark: a fixed small response to every request, for as little processor time as
-//! tokio allows. Not an HTTP server: it looks for the end of each head and for nothing else.
+//! tokio allows. Not an HTTP server: it looks for the end of each head and for nothing else. What asks for `/chat` gets a
+//! WebSocket, which echoes what comes, as it came.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -10,6 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const END: &[u8] = b"\r\n\r\n";
+
+/// To the key of RFC 6455 §1.3, which is the one that the benchmark's clients send.
+const SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                        sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// Listens on the addresses of the command line with a thread per core, until it is killed.
 fn main() -> Result<()> {
@@ -64,6 +69,9 @@ async fn answer(mut stream: TcpStream, response: Rc<[u8]>) {
             Ok(count) => filled += count,
         }
         while let Some(at) = buffer[..filled].windows(END.len()).position(|window| window == END) {
+            if buffer.starts_with(b"GET /chat") {
+                return echo(stream).await;
+            }
             if stream.write_all(&response).await.is_err() {
                 return;
             }
@@ -73,5 +81,17 @@ async fn answer(mut stream: TcpStream, response: Rc<[u8]>) {
         if filled == buffer.len() {
             return;
         }
+    }
+}
+
+/// Whoever asks waits for the answer before sending more.
+async fn echo(mut stream: TcpStream) {
+    let mut buffer = [0; 128];
+    let mut switched = stream.write_all(SWITCH).await;
+    while switched.is_ok() {
+        switched = match stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => return,
+            Ok(count) => stream.write_all(&buffer[..count]).await,
+        };
     }
 }

@@ -7,12 +7,20 @@ need() {
     for program; do
         PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null || missing="$missing $program"
     done
-    [ -n "$missing" ] || return 0
+    [ -z "$missing" ] || fetch $missing
+}
+
+# The same for a program that has another name than its package: the package, the program.
+need_of() {
+    PATH="$PATH:/usr/sbin" command -v "$2" >/dev/null || fetch "$1"
+}
+
+fetch() {
     as_root=
     [ "$(id -u)" = 0 ] || as_root=sudo
     $as_root apt-get update -qq
     # No service is to start with the packages: a benchmark runs its own processes.
-    $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing >&2
+    $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
 # Builds everything and becomes this program.

@@ -131,10 +131,11 @@ fn turn(kind: Kind, options: &Options) -> Result<Turn> {
         backends: backends.iter().map(|backend| backend.ports[0]).collect(),
         access_log: false,
         checks: true,
+        secure: false,
     };
     let mut proxy = Proxy::start(kind, &plan)?;
     let length = Duration::from_secs(options.seconds);
-    wrk(proxy.address(), options.connections, || wait::until(Instant::now() + Duration::from_secs(1)))?;
+    wrk(&proxy.origin(), options.connections, || wait::until(Instant::now() + Duration::from_secs(1)))?;
     let mut turn = Turn::default();
     for (part, measured) in Part::ALL.into_iter().zip(&mut turn) {
         let during = || {
@@ -144,7 +145,7 @@ fn turn(kind: Kind, options: &Options) -> Result<Turn> {
             wait::until(Instant::now() + length);
             happened
         };
-        let (load, happened) = wrk(proxy.address(), options.connections, during)?;
+        let (load, happened) = wrk(&proxy.origin(), options.connections, during)?;
         happened?;
         *measured = load;
     }

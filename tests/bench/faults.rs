@@ -122,7 +122,7 @@ fn turn(host: &Host, options: &Options, seconds: u64) -> Result<Turn> {
     };
     let ([faults, fallbacks], spent) = (counts(), host.processor_time());
     let (start, length) = (Instant::now(), Duration::from_secs(seconds));
-    let (load, ()) = wrk(host.address(), options.connections, || wait::until(start + length))?;
+    let (load, ()) = wrk(&format!("http://{}", host.address()), options.connections, || wait::until(start + length))?;
     let ([faults_now, fallbacks_now], spent_now) = (counts(), host.processor_time());
     Ok(Turn {
         load,

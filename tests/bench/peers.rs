@@ -7,6 +7,7 @@ mod exactly;
 mod figures;
 mod median;
 mod page;
+#[expect(dead_code, reason = "HTTPS is for another benchmark")]
 mod proxy;
 mod wrk;
 
@@ -65,6 +66,7 @@ fn main() -> Result<()> {
         backends: ports,
         access_log: false,
         checks: false,
+        secure: false,
     };
     if options.million {
         return million(&options, &plan);
@@ -92,7 +94,7 @@ fn compare(options: &Options, plan: &Plan) -> Result<Compared> {
     let rounds = options.rounds;
     let load = |proxy: &Proxy, seconds| {
         let end = || wait::until(Instant::now() + Duration::from_secs(seconds));
-        wrk::wrk(proxy.address(), options.connections, end).map(|(load, ())| load)
+        wrk::wrk(&proxy.origin(), options.connections, end).map(|(load, ())| load)
     };
     for proxy in &proxies {
         load(proxy, 2)?;

@@ -37,8 +37,12 @@ impl Kind {
         }
     }
 
-    fn template(self) -> (&'static str, &'static str) {
+    /// Name and text; with `secure` the one that has TLS too, and room for many connections.
+    fn template(self, secure: bool) -> (&'static str, &'static str) {
         match self {
+            Self::Trimtab if secure => ("secure.toml", include_str!("secure.toml")),
+            Self::Nginx if secure => ("nginx.conf", include_str!("secure-nginx.conf")),
+            Self::Haproxy if secure => ("haproxy.cfg", include_str!("secure-haproxy.cfg")),
             Self::Trimtab => ("trimtab.toml", include_str!("trimtab.toml")),
             Self::Limited => ("limited.toml", include_str!("trimtab.toml")),
             Self::Nginx => ("nginx.conf", include_str!("nginx.conf")),
@@ -60,6 +64,8 @@ pub(crate) struct Plan {
     /// Whether backends are checked and requests retried: every 500 ms, out after three failures, in after two successes; a
     /// response within 2 s.
     pub(crate) checks: bool,
+    /// Whether it serves HTTPS on a second port, with `site.pem` and `site.key` in the folder, and WebSockets at `/chat`.
+    pub(crate) secure: bool,
 }
 
 /// A running proxy.
@@ -67,15 +73,18 @@ pub(crate) struct Proxy {
     kind: Kind,
     child: Child,
     port: u16,
+    /// Of HTTPS, where there is that.
+    secure_port: u16,
     config: String,
 }
 
 impl Proxy {
     /// Writes its configuration, starts it, and waits until it accepts.
     pub(crate) fn start(kind: Kind, plan: &Plan) -> Result<Self> {
-        let port = free_ports(Ipv4Addr::LOCALHOST, 1)?[0];
-        let config = configuration(kind, plan, port);
-        let path = plan.folder.join(kind.template().0);
+        let ports = free_ports(Ipv4Addr::LOCALHOST, 2)?;
+        let (port, secure_port) = (ports[0], ports[1]);
+        let config = configuration(kind, plan, port, secure_port);
+        let path = plan.folder.join(kind.template(plan.secure).0);
         fs::write(&path, &config)?;
         let mut command = match kind {
             Kind::Trimtab | Kind::Limited => tied(&trimtab()),
@@ -90,7 +99,7 @@ impl Proxy {
         // HAProxy has no log file of its own; its standard output is one.
         let stdout = File::create(plan.folder.join(format!("{}-stdout.log", kind.name())))?;
         let child = command.stdout(stdout).spawn().with_context(|| format!("cannot start {}", kind.name()))?;
-        let proxy = Self { kind, child, port, config };
+        let proxy = Self { kind, child, port, secure_port, config };
         wait_for(port);
         Ok(proxy)
     }
@@ -103,6 +112,16 @@ impl Proxy {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// The same as a URL.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// Where it serves HTTPS.
+    pub(crate) fn secure_address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.secure_port).into()
     }
 
     /// The configuration that it runs with.
@@ -170,7 +189,7 @@ impl Drop for Proxy {
     }
 }
 
-fn configuration(kind: Kind, plan: &Plan, port: u16) -> String {
+fn configuration(kind: Kind, plan: &Plan, port: u16, secure_port: u16) -> String {
     let folder = plan.folder.display().to_string();
     let access_log = match (kind, plan.access_log) {
         (Kind::Nginx, false) => "off".to_owned(),
@@ -186,11 +205,12 @@ fn configuration(kind: Kind, plan: &Plan, port: u16) -> String {
         pool_lines = "limits = { requests = 10000, backend_requests = 5000, backend_connections = 5000 }";
         listener_lines = "max_connections = 10000\nrate_limit = { rate = \"1000000/s\", key = \"client-address\" }";
     }
-    let mut text = kind.template().1.to_owned();
+    let mut text = kind.template(plan.secure).1.to_owned();
     let words = [
         ("{workers}", plan.workers.to_string()),
         ("{folder}", folder),
         ("{port}", port.to_string()),
+        ("{secure_port}", secure_port.to_string()),
         ("{access_log}", access_log),
         ("{log_target}", target.to_owned()),
         ("{log_lines}", lines.to_owned()),

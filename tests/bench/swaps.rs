@@ -145,7 +145,7 @@ fn turn(host: &Host, options: &Options, swapper: &mut Swapper<'_>, demand: Deman
         Swapping::Every(time) => swapper.make(options.swaps, Some(time)),
     };
     let (load, swaps) = match demand {
-        Demand::Full => wrk(host.address(), options.connections, meanwhile)?,
+        Demand::Full => wrk(&format!("http://{}", host.address()), options.connections, meanwhile)?,
         Demand::Steady(rate) => {
             let pace = Pace { address: host.address(), connections: options.connections, rate };
             let (latencies, swaps) = pace.during(meanwhile);

@@ -1,6 +1,5 @@
 //! Full load, by wrk: each connection sends the next request when it has its answer.
 
-use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -26,12 +25,12 @@ pub(crate) struct Load {
     pub(crate) failed: u64,
 }
 
-/// Loads this address while `meanwhile` runs, which should take some tenths of a second at least.
-pub(crate) fn wrk<T>(address: SocketAddr, connections: usize, meanwhile: impl FnOnce() -> T) -> Result<(Load, T)> {
+/// Loads this origin, such as `http://127.0.0.1:8080`, while `meanwhile` runs, which should take some tenths of a second at least.
+pub(crate) fn wrk<T>(origin: &str, connections: usize, meanwhile: impl FnOnce() -> T) -> Result<(Load, T)> {
     // It ends, and tells, when it is interrupted; the hour is for the case that nobody does.
     let child = tied("wrk".as_ref())
         .args(["--latency", "-t", "2", "-c", &connections.to_string(), "-d", "1h"])
-        .arg(format!("http://{address}/"))
+        .arg(format!("{origin}/"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
