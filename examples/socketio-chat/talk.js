@@ -14,12 +14,11 @@ function join(room) {
     const socket = io(origin, { query: { room }, withCredentials: true, forceNew: true, reconnection: false });
     const fail = (error) => reject(new Error(`${room}: ${error.context?.responseText ?? error.message ?? error}`));
     socket.on('connect_error', fail);
-    socket.on('disconnect', fail);
+    socket.on('disconnect', (reason, details) => fail(details ?? reason));
     const welcome = new Promise((welcomed) => socket.on('welcome', welcomed));
     socket.io.on('open', () => {
       const { engine } = socket.io;
       if (engine.transport.name !== 'polling') fail('it did not begin with long-polling');
-      engine.on('upgradeError', fail);
       engine.on('upgrade', async () => resolve({ socket, server: (await welcome).server }));
     });
   });

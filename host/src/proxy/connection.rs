@@ -65,11 +65,17 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
     let shown = security.as_mut().and_then(|security| security.client.take());
     let certificate = is_asked.then(|| certificate::Fields::new(shown));
     let client = Rc::new(Client { peer, security, certificate, facts: RefCell::default(), proxy, door });
-    match &settings.http2 {
+    // Boxed, so that each has what it needs of memory, and a tunnel, which may last for days, has none of it.
+    let upgraded = match &settings.http2 {
         Some(http2) if client.security.as_ref().is_some_and(Security::is_http2) => {
-            http2::serve(client, socket, Bytes::new(), &settings, http2).await;
+            Box::pin(http2::serve(client, socket, Bytes::new(), &settings, http2)).await;
+            None
         }
-        _ => http1::serve(client, socket, &settings).await,
+        _ => Box::pin(http1::serve(client, socket, &settings)).await,
+    };
+    drop(settings);
+    if let Some(upgraded) = upgraded {
+        upgraded.carry().await;
     }
 }
 

@@ -18,10 +18,11 @@ use super::connection::Client;
 use super::downstream::Downstream;
 use super::error::Error;
 use super::http::{Lane, handle};
+use super::http2;
 use super::line::{Line, Phase};
 use super::refusal::{refuse, unparsable};
 use super::socket::Socket;
-use super::{http2, upgrade};
+use super::upgrade::Upgraded;
 use crate::snapshot::Listener;
 
 /// How long a draining worker waits for one more request on a connection.
@@ -30,8 +31,8 @@ pub(super) const LAST_CALL: Duration = Duration::from_millis(500);
 /// Smallest size that hyper takes for its buffer, in bytes.
 const SMALLEST_BUFFER: usize = 8192;
 
-/// Serves one connection to its end.
-pub(super) async fn serve(client: Rc<Client>, socket: Socket, listener: &Listener) {
+/// Serves one connection to its end, or until it is no HTTP any more.
+pub(super) async fn serve(client: Rc<Client>, socket: Socket, listener: &Listener) -> Option<Upgraded> {
     let limits = &listener.limits;
     let line = Line::new(client.proxy.deadlines.watch(), limits);
     let lane = Rc::new(Lane { client: Rc::clone(&client), line: Rc::clone(&line), protocol: "http/1.1" });
@@ -62,13 +63,13 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, listener: &Listene
         && http2::is_begun(&read)
     {
         // Prior knowledge (RFC 9113 §3.3): found out by a parser that fails, it costs HTTP/1.1 nothing.
-        return http2::serve(client, socket, read, listener, settings).await;
+        Box::pin(http2::serve(client, socket, read, listener, settings)).await;
+        return None;
     }
     match (ended, tunnel) {
         (Some(Ok(())), Some(tunnel)) => {
-            // No further request will need the memory.
-            client.facts.take();
-            upgrade::carry(&client.proxy, socket, read, tunnel, &line).await;
+            let proxy = Rc::clone(&client.proxy);
+            return Some(Upgraded { proxy, client: socket, read, tunnel, line });
         }
         (None, _) if let Some(error) = line.violation.get() => refuse(socket, error).await,
         (None, _) if line.phase() == Phase::Head && !door.is_closed() => refuse(socket, Error::HeadTimeout).await,
@@ -80,4 +81,5 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, listener: &Listene
         (Some(Err(_)), _) => drop(SockRef::from(socket.tcp()).set_linger(Some(Duration::ZERO))),
         (None, _) => socket.part(),
     }
+    None
 }

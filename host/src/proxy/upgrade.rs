@@ -50,18 +50,35 @@ enum Ending {
     Ours(&'static str),
 }
 
-/// Carries bytes between a client's socket and a backend. `read` is what the client sent behind its head already.
-pub async fn carry(proxy: &Rc<Proxy>, mut client: Socket, read: Bytes, mut tunnel: Tunnel, line: &Line) {
-    // A peer that vanished without a word is found by the kernel's probes.
-    let _ = SockRef::from(client.tcp()).set_keepalive(true);
-    if matches!(join(proxy, &mut client, read, &mut tunnel, line).await, Ending::Broken) {
-        // Reset, so that nobody takes what came for the whole.
-        let _ = SockRef::from(client.tcp()).set_linger(Some(Duration::ZERO));
-        tunnel.backend.reset_when_dropped();
+/// A client's connection that is no HTTP any more.
+pub(super) struct Upgraded {
+    /// Of its worker.
+    pub(super) proxy: Rc<Proxy>,
+    /// The client's socket.
+    pub(super) client: Socket,
+    /// What the client sent behind its head already.
+    pub(super) read: Bytes,
+    /// The other side.
+    pub(super) tunnel: Tunnel,
+    /// The connection's.
+    pub(super) line: Rc<Line>,
+}
+
+impl Upgraded {
+    /// Carries bytes both ways, to the end of the connection.
+    pub(super) async fn carry(mut self) {
+        // A peer that vanished without a word is found by the kernel's probes.
+        let _ = SockRef::from(self.client.tcp()).set_keepalive(true);
+        let ending = join(&self.proxy, &mut self.client, self.read, &mut self.tunnel, &self.line).await;
+        if matches!(ending, Ending::Broken) {
+            // Reset, so that nobody takes what came for the whole.
+            let _ = SockRef::from(self.client.tcp()).set_linger(Some(Duration::ZERO));
+            self.tunnel.backend.reset_when_dropped();
+        }
     }
 }
 
-/// The same for anything that carries bytes as a client's socket does.
+/// Anything that carries bytes as a client's socket does may be the client.
 async fn join<C>(proxy: &Rc<Proxy>, client: &mut C, read: Bytes, tunnel: &mut Tunnel, line: &Line) -> Ending
 where
     C: AsyncRead + AsyncWrite + Unpin,

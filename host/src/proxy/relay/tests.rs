@@ -1,3 +1,5 @@
+//! Both directions at once over pipes of any size, and their ends. No sockets.
+
 use std::future::poll_fn;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
