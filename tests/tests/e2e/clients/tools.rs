@@ -27,8 +27,9 @@ fn curl() {
         assert!(curl("/echo", &["--data", &sent]) == sent, "a body comes back as it was");
         // It asks whether it may before it sends.
         assert!(curl("/echo", &["--data", &sent, "--header", "expect: 100-continue"]) == sent);
-        // Many at a time, on few connections.
-        let many = curl("/hello?[1-50]", &["--parallel", "--parallel-max", "10"]);
+        // Many at a time, on few connections; but with prior knowledge curl 7.88 cannot, whoever the server is.
+        let parallel: &[&str] = if way == Way::Http2 { &[] } else { &["--parallel", "--parallel-max", "10"] };
+        let many = curl("/hello?[1-50]", parallel);
         assert_eq!(many.lines().count(), 50, "{many}");
         spoken
     });
