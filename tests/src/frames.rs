@@ -86,8 +86,10 @@ impl Frames {
         let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
         let mut frames = Self { wire: Wire::tcp(stream) };
         frames.wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("the preface is taken");
-        let payload: Vec<u8> =
-            settings.iter().flat_map(|(name, value)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect();
+        let payload: Vec<u8> = settings
+            .iter()
+            .flat_map(|(name, value)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat())
+            .collect();
         frames.send(SETTINGS, 0, 0, &payload);
         frames
     }

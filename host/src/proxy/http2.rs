@@ -26,7 +26,7 @@ use super::connection::Client;
 use super::http::{HTTP_2, Lane, handle};
 use super::line::Line;
 use super::socket::Socket;
-use crate::config::Http2;
+use crate::config::{Http2, Limits};
 use crate::snapshot::Listener;
 
 /// How long a connection that is to close waits for what is on the way already.
@@ -52,7 +52,9 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, read: Bytes, liste
     let deadlines = &client.proxy.deadlines;
     let streams = Streams::new(deadlines.watch(), limits.header_timeout, limits.idle_timeout);
     let transport = Transport::new(socket, read, Rc::clone(&streams), Rc::clone(deadlines));
-    let (lanes, starting, limits) = (Rc::clone(&client), Rc::clone(&streams), limits.clone());
+    // A stream that is done but for what the client does not take is not idle.
+    let limits = Limits { idle_timeout: limits.write_timeout, ..limits.clone() };
+    let (lanes, starting) = (Rc::clone(&client), Rc::clone(&streams));
     let service = service_fn(move |request| {
         let line = Line::new(lanes.proxy.deadlines.watch(), &limits);
         starting.start(Rc::clone(&line));
