@@ -129,6 +129,7 @@ impl Between {
 }
 
 /// Tries a client of the table, with this server, in every way.
+#[allow(clippy::print_stdout, reason = "when a client fails, it should be told in which way")]
 fn every_way(client: &str, server: &str, each: impl Fn(&Between, Way) -> String) {
     let row = TABLE.iter().find(|row| row.client == client).expect("the client is in the table");
     for upstream in row.upstream {

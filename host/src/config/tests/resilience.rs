@@ -86,3 +86,16 @@ fn recovery() {
     assert_eq!((recovery.slow_start, recovery.drain_timeout), (Some(10 * SECOND), None));
     assert_eq!(said("slow_start = \"10ms\""), "`slow_start` must be from 100ms to 1h, not 10ms");
 }
+
+#[test]
+fn tunnels() {
+    let timeout = |text: &str| pool(&format!("tunnel_timeout = {text}")).tunnel_timeout;
+    assert_eq!((timeout("'5m'"), timeout("false")), (Some(300 * SECOND), None));
+    assert_eq!(pool("").tunnel_timeout, Some(3600 * SECOND));
+    assert!(
+        said("tunnel_timeout = 'soon'").starts_with("`tunnel_timeout` must be a duration"),
+        "{}",
+        said("tunnel_timeout = 'soon'")
+    );
+    assert!(said("tunnel_timeout = '0s'").starts_with("`tunnel_timeout` must be"), "{}", said("tunnel_timeout = '0s'"));
+}

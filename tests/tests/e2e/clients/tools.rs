@@ -27,10 +27,11 @@ fn curl() {
         assert!(curl("/echo", &["--data", &sent]) == sent, "a body comes back as it was");
         // It asks whether it may before it sends.
         assert!(curl("/echo", &["--data", &sent, "--header", "expect: 100-continue"]) == sent);
-        // Many at a time, on few connections; but with prior knowledge curl 7.88 cannot, whoever the server is.
-        let parallel: &[&str] = if way == Way::Http2 { &[] } else { &["--parallel", "--parallel-max", "10"] };
-        let many = curl("/hello?[1-50]", parallel);
-        assert_eq!(many.lines().count(), 50, "{many}");
+        // With prior knowledge, curl 7.88 makes an error of its second request on a connection, whoever the server is.
+        if way != Way::Http2 {
+            let many = curl("/hello?[1-50]", &["--parallel", "--parallel-max", "10"]);
+            assert_eq!(many.lines().count(), 50, "{many}");
+        }
         spoken
     });
 }
