@@ -33,6 +33,12 @@ enum Way {
 
 const ALL: &[Way] = &[Http1, Http1Tls, Http2, Http2Tls];
 
+/// What the host speaks with backends so far.
+const TO_BACKENDS: &[Way] = &[Http1, Http1Tls];
+
+/// How it takes WebSockets so far.
+const WEBSOCKETS: &[Way] = &[Http1, Http1Tls];
+
 /// Who is tried how: what the client can speak with the host, and what its server can.
 struct Row {
     client: &'static str,
@@ -45,7 +51,7 @@ const TABLE: &[Row] = &[
     Row { client: "curl", downstream: ALL, upstream: ALL },
     Row { client: "h2load", downstream: ALL, upstream: ALL },
     Row { client: "nghttp", downstream: &[Http2, Http2Tls], upstream: ALL },
-    Row { client: "ws", downstream: ALL, upstream: ALL },
+    Row { client: "ws", downstream: WEBSOCKETS, upstream: ALL },
     Row { client: "websockets", downstream: &[Http1, Http1Tls], upstream: ALL },
     Row { client: "eventsource", downstream: &[Http1, Http1Tls], upstream: ALL },
     Row { client: "httpx-sse", downstream: ALL, upstream: ALL },
@@ -132,7 +138,7 @@ impl Between {
 #[allow(clippy::print_stdout, reason = "when a client fails, it should be told in which way")]
 fn every_way(client: &str, server: &str, each: impl Fn(&Between, Way) -> String) {
     let row = TABLE.iter().find(|row| row.client == client).expect("the client is in the table");
-    for upstream in row.upstream {
+    for upstream in row.upstream.iter().filter(|way| TO_BACKENDS.contains(way)) {
         let between = Between::start(server, *upstream);
         for downstream in row.downstream {
             println!("{client}: {downstream}, to the server {upstream}");
