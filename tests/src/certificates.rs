@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -34,12 +35,10 @@ impl Authority {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
-        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name = DistinguishedName::new();
         // Two of the same name would be taken for one, and a certificate of its own name for its own issuer.
-        params.distinguished_name.push(rcgen::DnType::CommonName, format!("authority {}", NUMBER.fetch_add(1, SeqCst)));
+        params.distinguished_name.push(DnType::CommonName, format!("authority {}", NUMBER.fetch_add(1, SeqCst)));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // With the name that certificates have by default, it would be taken for the issuer of itself by what it issues.
-        params.distinguished_name.push(DnType::CommonName, "an authority of tests");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
@@ -83,9 +82,9 @@ impl Authority {
     #[must_use]
     pub fn issue_to(&self, common_name: &str) -> Issued {
         self.issue_with(&[], KeyPair::generate().expect("a key"), |params| {
-            params.distinguished_name = rcgen::DistinguishedName::new();
-            params.distinguished_name.push(rcgen::DnType::OrganizationName, "Tests");
-            params.distinguished_name.push(rcgen::DnType::CommonName, common_name);
+            params.distinguished_name = DistinguishedName::new();
+            params.distinguished_name.push(DnType::OrganizationName, "Tests");
+            params.distinguished_name.push(DnType::CommonName, common_name);
         })
     }
 

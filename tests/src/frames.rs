@@ -106,7 +106,7 @@ impl Frames {
     }
 
     /// The next frame; none at the end of the connection.
-    pub fn next(&mut self) -> Option<Frame> {
+    pub fn frame(&mut self) -> Option<Frame> {
         let head = self.wire.exact(9).ok()?;
         let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
@@ -117,7 +117,7 @@ impl Frames {
     /// The next frame of which `wanted` holds; others are passed over.
     pub fn find(&mut self, what: &str, mut wanted: impl FnMut(&Frame) -> bool) -> Frame {
         loop {
-            let frame = self.next().unwrap_or_else(|| panic!("no {what} before the end"));
+            let frame = self.frame().unwrap_or_else(|| panic!("no {what} before the end"));
             if wanted(&frame) {
                 return frame;
             }

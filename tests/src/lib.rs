@@ -31,7 +31,7 @@ pub mod wire;
 
 pub use backend::{Backend, Exchange, Next};
 pub use caller::Caller;
-pub use certificates::Authority;
+pub use certificates::{Authority, Issued};
 pub use client::Client;
 pub use dns::NameServer;
 pub use folder::Folder;

@@ -145,12 +145,15 @@ fn certificate(
     Ok(Named { path: cert.clone(), names, key: Arc::new(certified) })
 }
 
+/// Certificates, as bytes.
+type Known = Vec<Vec<u8>>;
+
 /// A client's certificate must lead to one of `ca`, which are answered too.
 fn verifier(
     ca: &Path,
     is_optional: bool,
     provider: &Arc<CryptoProvider>,
-) -> Result<(Arc<dyn ClientCertVerifier>, Vec<Vec<u8>>), TlsError> {
+) -> Result<(Arc<dyn ClientCertVerifier>, Known), TlsError> {
     let known = files::certificates(ca)?.iter().map(|certificate| certificate.to_vec()).collect();
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(files::roots(ca)?), Arc::clone(provider));
     let builder = if is_optional { builder.allow_unauthenticated() } else { builder };

@@ -59,7 +59,7 @@ fn a_hundred_streams_at_a_time() {
     }
     let (mut ok, mut ended) = (0, 0);
     while ended < 100 {
-        let frame = client.next().expect("the connection stays");
+        let frame = client.frame().expect("the connection stays");
         assert_ne!(frame.kind, RST_STREAM);
         ok += usize::from(frame.is_ok());
         ended += usize::from(frame.ends());
@@ -147,8 +147,11 @@ fn what_is_malformed_is_an_error_of_the_protocol() {
         client.send(HEADERS, END_HEADERS | END_STREAM, 1, fields);
         // Of the stream, or (as h2 has it for some) of the connection.
         let end = client.find("end", |frame| matches!(frame.kind, RST_STREAM | GOAWAY | HEADERS));
-        assert_ne!(end.kind, HEADERS, "the {i}th was answered");
-        assert_eq!(end.code(), PROTOCOL_ERROR, "the {i}th");
+        // What is without an authority is our own to refuse.
+        match end.kind {
+            HEADERS => assert!(!end.is_ok(), "the {i}th was answered"),
+            _ => assert_eq!(end.code(), PROTOCOL_ERROR, "the {i}th"),
+        }
     }
     assert_eq!(a.requests(), 0);
 }
@@ -183,7 +186,7 @@ fn an_idle_connection_is_told_to_go() {
     assert!(client.answered(1));
     let goaway = client.find("GOAWAY", |frame| frame.kind == GOAWAY);
     assert_eq!(goaway.code(), NO_ERROR);
-    while client.next().is_some() {}
+    while client.frame().is_some() {}
 }
 
 #[test]
@@ -191,7 +194,7 @@ fn where_it_is_off_it_is_no_request() {
     let a = Backend::echo("a");
     let host = Setup::over(&[&a]).listener("http2 = false").start();
     let mut client = Frames::connect(host.address());
-    assert!(client.next().is_none(), "no frame of HTTP/2");
+    assert!(client.frame().is_none(), "no frame of HTTP/2");
     assert_eq!(a.requests(), 0);
 }
 

@@ -1,6 +1,6 @@
 //! TLS towards backends: whom we believe, what we show, and what goes through.
 
-use trimtab_tests::{Authority, Backend, Caller, Exchange, Folder, Next, Setup, eventually};
+use trimtab_tests::{Authority, Backend, Caller, Exchange, Folder, Issued, Next, Setup, eventually};
 
 use super::{CERTIFICATES, authority};
 
@@ -51,8 +51,8 @@ fn who_is_not_whom_we_expect_gets_nothing() {
     let expired = |authority: &Authority| authority.issue_expired(&["127.0.0.1"]);
     let stranger = |_: &Authority| Authority::new().issue(&["127.0.0.1"]);
     let other = |authority: &Authority| authority.issue(&["10.0.0.1", "other.internal"]);
-    let cases: [(&dyn Fn(&Authority) -> _, &str); 3] =
-        [(&expired, "expired"), (&stranger, "UnknownIssuer"), (&other, "not valid for name")];
+    type Issue = fn(&Authority) -> Issued;
+    let cases: [(Issue, &str); 3] = [(expired, "expired"), (stranger, "UnknownIssuer"), (other, "not valid for name")];
     for (issue, why) in cases {
         let (authority, folder) = authority();
         let issued = issue(&authority);
