@@ -4,7 +4,7 @@
 //! or no HTTP at all can do on a connection, a test can write there. The handler of [`Backend::echo`]
 //! describes the request that it saw.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -249,11 +249,21 @@ impl Shared {
             let Some(head) = wire.head()? else { break };
             let (request, framing) = message::request(&head)?;
             self.requests.fetch_add(1, Ordering::SeqCst);
-            let mut exchange =
-                Exchange { request, wire: &mut wire, local, connection, nth, shared: self, framing, unread: true };
+            let mut exchange = Exchange {
+                request,
+                wire: &mut wire,
+                local,
+                connection,
+                nth,
+                shared: self,
+                framing,
+                unread: true,
+                noted: None,
+            };
             let next = (self.handler)(&mut exchange);
             let kept = if matches!(next, Ok(Next::Keep)) { exchange.body() } else { Ok(()) };
-            lock(&self.seen).push(exchange.request);
+            let noted = exchange.note();
+            lock(&self.seen)[noted] = exchange.request;
             kept?;
             match next? {
                 Next::Keep => {}
@@ -284,6 +294,8 @@ pub struct Exchange<'a> {
     pub framing: Framing,
     shared: &'a Shared,
     unread: bool,
+    /// Where it is among those that were seen.
+    noted: Option<usize>,
 }
 
 impl<'a> Exchange<'a> {
@@ -312,11 +324,21 @@ impl<'a> Exchange<'a> {
         self.unread = false;
     }
 
+    /// Whoever has the answer must find the request among those that were seen.
+    fn note(&mut self) -> usize {
+        *self.noted.get_or_insert_with(|| {
+            let mut seen = lock(&self.shared.seen);
+            seen.push(self.request.clone());
+            seen.len() - 1
+        })
+    }
+
     /// Answers with a body of known length and further header lines (each with its line end).
     ///
     /// # Errors
     /// As the connection's.
     pub fn respond(&mut self, status: u16, lines: &str, body: impl AsRef<[u8]>) -> io::Result<Next> {
+        self.note();
         let (body, name) = (body.as_ref(), self.name());
         let length = body.len();
         let head = format!("HTTP/1.1 {status} Told\r\nx-backend: {name}\r\ncontent-length: {length}\r\n{lines}\r\n");
@@ -376,65 +398,6 @@ pub fn hash(body: &[u8]) -> String {
 pub fn entry(id: &str, address: SocketAddr, keys: &str) -> String {
     let comma = if keys.is_empty() { "" } else { ", " };
     format!(r#"{{ id = "{id}", address = "{address}"{comma}{keys} }}"#)
-}
-
-/// An address of loopback that refuses connections, kept for as long as this lives.
-pub struct Refusing(socket2::Socket);
-
-impl Refusing {
-    /// Takes a port and does not listen on it.
-    #[must_use]
-    #[allow(clippy::new_without_default)]
-    pub fn new() -> Self {
-        Self(bound())
-    }
-
-    /// The address.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        address(&self.0)
-    }
-}
-
-/// An address of loopback on which connections are neither made nor refused: its queue is full.
-pub struct Unreachable {
-    listener: socket2::Socket,
-    _queue: Vec<TcpStream>,
-}
-
-impl Unreachable {
-    /// Listens with the shortest queue and fills it.
-    #[must_use]
-    #[allow(clippy::new_without_default)]
-    pub fn new() -> Self {
-        let listener = bound();
-        listener.listen(0).expect("a socket that listens");
-        let mut queue = Vec::new();
-        loop {
-            match TcpStream::connect_timeout(&address(&listener), std::time::Duration::from_millis(100)) {
-                Ok(stream) => queue.push(stream),
-                Err(error) if error.kind() == ErrorKind::TimedOut => break,
-                Err(error) => panic!("cannot fill the queue: {error}"),
-            }
-        }
-        Self { listener, _queue: queue }
-    }
-
-    /// The address.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        address(&self.listener)
-    }
-}
-
-fn bound() -> socket2::Socket {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port of loopback");
-    socket
-}
-
-fn address(socket: &socket2::Socket) -> SocketAddr {
-    socket.local_addr().ok().and_then(|a| a.as_socket()).expect("a bound socket has an address")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

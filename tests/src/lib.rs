@@ -25,6 +25,7 @@ pub mod service;
 pub mod setup;
 pub mod spawned;
 pub mod tally;
+pub mod unreachable;
 pub mod valve;
 pub mod wait;
 pub mod wire;

@@ -96,7 +96,7 @@ fn after_the_last_pass_the_fallback_decides() {
 
 #[test]
 fn a_retry_asks_the_whole_chain_again() {
-    let refusing = trimtab_tests::backend::Refusing::new();
+    let refusing = trimtab_tests::unreachable::Refusing::new();
     let [b, c] = ["b", "c"].map(Backend::echo);
     let entries = [trimtab_tests::backend::entry("a", refusing.address(), ""), b.entry(), c.entry()];
     let chain = "balancer = [{ plugin = 'maglev', key = 'header:x-user' }, 'first']";

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use trimtab_tests::backend::{Refusing, Unreachable, entry};
+use trimtab_tests::backend::entry;
+use trimtab_tests::unreachable::{Refusing, Unreachable};
 use trimtab_tests::{Backend, Next, Response, Setup, eventually};
 
 fn failed(response: &Response, status: u16) {

@@ -4,8 +4,9 @@ use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use trimtab_tests::backend::{Refusing, Unreachable, hash};
+use trimtab_tests::backend::hash;
 use trimtab_tests::metrics::Samples;
+use trimtab_tests::unreachable::{Refusing, Unreachable};
 use trimtab_tests::{Backend, Client, Next, eventually, plugin};
 
 #[test]

@@ -1,6 +1,7 @@
 //! `/metrics`: every name that is promised, and that the numbers add up.
 
-use trimtab_tests::backend::{Refusing, entry};
+use trimtab_tests::backend::entry;
+use trimtab_tests::unreachable::Refusing;
 use trimtab_tests::{Backend, Setup, eventually};
 
 #[test]

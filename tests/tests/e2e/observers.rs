@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use trimtab_tests::backend::{Refusing, entry};
+use trimtab_tests::backend::entry;
+use trimtab_tests::unreachable::Refusing;
 use trimtab_tests::{Backend, Folder, Host, Next, Setup, eventually, plugin};
 
 /// A balancer that also exports `observer`.

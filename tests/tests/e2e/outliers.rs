@@ -145,7 +145,7 @@ fn timeouts_and_broken_connections_count_apart() {
         because(&host, "a") == "ejected"
     });
     assert!(host.log().contains("too many timeouts in a row"));
-    let refusing = trimtab_tests::backend::Refusing::new();
+    let refusing = trimtab_tests::unreachable::Refusing::new();
     let entries = [trimtab_tests::backend::entry("a", refusing.address(), ""), b.entry()];
     let pool = "outlier = { consecutive_connect_errors = 4, ejection = '1h' }";
     let host = Setup::of(entries).pool(pool).start();

@@ -1,6 +1,7 @@
 //! An affinity that fails, or finds what may not be: the balancer decides, and every request is answered.
 
-use trimtab_tests::backend::{Refusing, entry};
+use trimtab_tests::backend::entry;
+use trimtab_tests::unreachable::Refusing;
 use trimtab_tests::{Backend, Host, eventually};
 
 use super::guest::{Guest, faults_of};

@@ -1,6 +1,7 @@
 //! The backend that a cookie names is not there: with `strict` the client is refused, otherwise bound anew.
 
-use trimtab_tests::backend::{Refusing, entry};
+use trimtab_tests::backend::entry;
+use trimtab_tests::unreachable::Refusing;
 use trimtab_tests::{Backend, Host, Setup};
 
 use super::{Browser, add, faults, remove, set_state};

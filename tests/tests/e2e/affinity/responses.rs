@@ -1,6 +1,7 @@
 //! On which responses the cookie is set: all that a backend gave, of every kind, and none of our own.
 
-use trimtab_tests::backend::{Refusing, entry};
+use trimtab_tests::backend::entry;
+use trimtab_tests::unreachable::Refusing;
 use trimtab_tests::{Backend, Next, Setup};
 
 use super::faults;

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Instant;
 
 use serde_json::Value;
-use trimtab_tests::backend::{Refusing, entry};
+use trimtab_tests::backend::entry;
+use trimtab_tests::unreachable::Refusing;
 use trimtab_tests::{Backend, Folder, Host, Setup, eventually, plugin};
 
 /// Connections to each pool. That a worker has none of them all happens once in 30 000 times, and fails no test.

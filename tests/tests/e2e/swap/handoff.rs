@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use trimtab_tests::backend::{Refusing, entry};
+use trimtab_tests::backend::entry;
+use trimtab_tests::unreachable::Refusing;
 use trimtab_tests::{Backend, Folder, Host, Setup, Tally, eventually, plugin};
 
 use super::{all_answer, built_in, faults, put};
