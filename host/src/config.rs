@@ -48,7 +48,7 @@ pub use http2::Http2;
 pub use listener::{Access, HttpsRedirect, Limits, Listener};
 pub use outlier::OutlierPolicy;
 pub use plugin::{BreakerPolicy, Plugin, PluginLimits, PluginUse};
-pub use pool::{Backend, Pool};
+pub use pool::{Backend, Pool, Protocol};
 pub use rate::RateLimit;
 pub use recovery::{Panic, Recovery, Serve};
 pub use retry::Retry;

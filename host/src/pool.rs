@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod outlier;
 pub mod queue;
 pub mod report;
+pub mod sharing;
 pub mod slot;
 pub mod upstream;
 mod wake;

@@ -24,6 +24,7 @@ pub mod http1;
 mod http2;
 mod https;
 pub mod line;
+mod opening;
 pub mod path;
 pub mod refusal;
 mod relay;

@@ -1,9 +1,9 @@
-//! A client of HTTP/2 that writes frame by frame, so that it can do what no library would.
+//! A client or a server of HTTP/2 that writes frame by frame, so that it can do what no library would.
 //!
 //! It knows as much of header compression as it takes to ask: names and values are sent as they are, and of a response's
 //! head only a status of 200 is understood.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use crate::wire::Wire;
 
@@ -31,6 +31,12 @@ pub const END_STREAM: u8 = 1;
 /// Flag: the head is whole.
 pub const END_HEADERS: u8 = 4;
 
+/// What a client says first (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The status 200: entry 8 of the static table (RFC 7541 appendix A).
+const OK: u8 = 0x88;
+
 /// One frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -54,8 +60,7 @@ impl Frame {
     /// Whether it is the head of a response with status 200.
     #[must_use]
     pub fn is_ok(&self) -> bool {
-        // Entry 8 of the static table (RFC 7541 appendix A), behind a change of the table's size if there is one.
-        const OK: u8 = 0x88;
+        // Behind a change of the table's size if there is one.
         self.kind == HEADERS && self.payload.iter().find(|byte| **byte & 0xe0 != 0x20) == Some(&OK)
     }
 
@@ -85,13 +90,34 @@ impl Frames {
     pub fn connect_with(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
         let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
         let mut frames = Self { wire: Wire::tcp(stream) };
-        frames.wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("the preface is taken");
-        let payload: Vec<u8> = settings
-            .iter()
-            .flat_map(|(name, value)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat())
-            .collect();
-        frames.send(SETTINGS, 0, 0, &payload);
+        frames.wire.send(PREFACE).expect("the preface is taken");
+        frames.settings(settings);
         frames
+    }
+
+    /// The other side: takes one connection, and says these settings. Heads of requests are not understood.
+    #[must_use]
+    pub fn accept(listener: &TcpListener, settings: &[(u16, u32)]) -> Self {
+        let (stream, _) = listener.accept().expect("a connection");
+        let mut frames = Self { wire: Wire::tcp(stream) };
+        assert_eq!(frames.wire.exact(PREFACE.len()).expect("the preface"), PREFACE);
+        frames.settings(settings);
+        frames
+    }
+
+    fn settings(&mut self, settings: &[(u16, u32)]) {
+        let setting = |(name, value): &(u16, u32)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat();
+        self.send(SETTINGS, 0, 0, &settings.iter().flat_map(setting).collect::<Vec<u8>>());
+    }
+
+    /// A request, of which only the stream is told.
+    pub fn asked(&mut self) -> u32 {
+        self.find("request", |frame| frame.kind == HEADERS).stream
+    }
+
+    /// A response of 200 without a body.
+    pub fn ok(&mut self, stream: u32) {
+        self.send(HEADERS, END_HEADERS | END_STREAM, stream, &[OK]);
     }
 
     /// Writes a frame.

@@ -48,6 +48,8 @@ mod house;
 mod http;
 #[path = "e2e/http2.rs"]
 mod http2;
+#[path = "e2e/http2_backends.rs"]
+mod http2_backends;
 #[path = "e2e/inspect.rs"]
 mod inspect;
 #[path = "e2e/large_pools.rs"]

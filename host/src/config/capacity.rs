@@ -13,11 +13,11 @@ pub struct Capacity {
     /// `backend_requests` at each backend at a time, 1 to 1000000000 (default: no limit). A backend's own `max_requests`
     /// goes before it.
     pub backend_requests: Option<u32>,
-    /// `backend_connections` to each backend, in use or kept, 1 to 1000000000 (default: no limit). As a request has its
-    /// connection alone, a backend never has more requests either.
+    /// `backend_connections` to each backend, in use or kept, 1 to 1000000000 (default: no limit). A backend never has more
+    /// requests either than they can carry.
     pub backend_connections: Option<u32>,
     /// `connections` to all backends of the pool, in use or kept, 1 to 1000000000 (default: no limit). The pool never has more
-    /// requests either.
+    /// requests either than they can carry.
     pub connections: Option<u32>,
     /// `queue`: requests that may wait, 0 to 1000000 (default 100). Beyond it: 503.
     pub queue: u32,
@@ -26,6 +26,9 @@ pub struct Capacity {
     /// `bound_timeout`: the longest of it that a bound client waits for its own backend before it may be given another
     /// (default: half of `queue_timeout`, and never more than it).
     pub bound_timeout: Duration,
+    /// Requests that a connection carries at a time: `max_streams` with `protocol = "h2"`, else 1. (With `"auto"` as well, as
+    /// a backend may choose HTTP/1.1.)
+    pub streams: u32,
 }
 
 impl Default for Capacity {
@@ -39,6 +42,7 @@ impl Default for Capacity {
             queue: 100,
             queue_timeout,
             bound_timeout: queue_timeout / 2,
+            streams: 1,
         }
     }
 }
@@ -46,11 +50,16 @@ impl Default for Capacity {
 impl Capacity {
     /// Requests that the pool takes at a time.
     pub fn at_pool(&self) -> Option<u32> {
-        self.requests.into_iter().chain(self.connections).min()
+        self.requests.into_iter().chain(self.carried(self.connections)).min()
     }
 
     /// Requests that a backend takes at a time; `own` is what the backend itself says.
     pub fn at_backend(&self, own: Option<u32>) -> Option<u32> {
-        own.or(self.backend_requests).into_iter().chain(self.backend_connections).min()
+        own.or(self.backend_requests).into_iter().chain(self.carried(self.backend_connections)).min()
+    }
+
+    /// By so many connections. Any number is no limit.
+    fn carried(&self, connections: Option<u32>) -> Option<u32> {
+        connections?.checked_mul(self.streams)
     }
 }

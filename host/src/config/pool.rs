@@ -47,6 +47,37 @@ pub struct Pool {
     /// `tunnel_timeout`: upgraded connections end when nothing has moved for so long, either way (default 1 h; none, written
     /// `false`: never).
     pub tunnel_timeout: Option<Duration>,
+    /// `protocol` and `max_streams`: what backends are spoken to with.
+    pub protocol: Protocol,
+}
+
+/// `protocol = "h2"` with `max_streams`: requests at a time on one connection (default 100, 1 to 1000; a backend may allow
+/// fewer).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// `"http/1.1"` (default)
+    #[default]
+    Http1,
+    /// `"h2"`: with prior knowledge, or by ALPN where there is `tls`.
+    Http2 {
+        /// `max_streams`
+        max_streams: u32,
+    },
+    /// `"auto"`: either, by ALPN.
+    Auto {
+        /// `max_streams`
+        max_streams: u32,
+    },
+}
+
+impl Protocol {
+    /// Requests at a time on one connection of HTTP/2, if that may be spoken.
+    pub fn max_streams(self) -> Option<u32> {
+        match self {
+            Self::Http1 => None,
+            Self::Http2 { max_streams } | Self::Auto { max_streams } => Some(max_streams),
+        }
+    }
 }
 
 /// One of `backends`: `"10.0.0.1:8080"` or a table.

@@ -150,7 +150,7 @@ pub enum Occasion {
 }
 
 /// All that `x-trimtab-reason` can say of an error.
-pub const REASONS: [&str; 29] = [
+pub const REASONS: [&str; 30] = [
     "bad-request",
     "bad-framing",
     "transfer-coding",
@@ -180,6 +180,7 @@ pub const REASONS: [&str; 29] = [
     "response-timeout",
     "request-timeout",
     "bad-response",
+    "no-upgrade",
 ];
 
 /// `paths`: what becomes of paths that can be written in several ways. Routes match what comes out, and backends get

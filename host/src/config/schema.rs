@@ -16,6 +16,7 @@ mod outlier;
 mod plugin;
 mod pool;
 mod process;
+mod protocol;
 mod rate;
 mod recovery;
 mod replacement;

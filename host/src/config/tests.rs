@@ -7,6 +7,7 @@ mod health;
 mod limits;
 mod mutation;
 mod plugins;
+mod protocol;
 mod rejected;
 mod replacement;
 mod resilience;

@@ -55,7 +55,7 @@ impl Stream {
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Refused, unreachable, not resolved, out of descriptors.
+    /// Refused, unreachable, not resolved, out of descriptors; or not the protocol that it should be.
     #[error("cannot connect: {0}")]
     Io(#[from] io::Error),
     /// The backend is not who it should be, or there is no TLS that both sides speak.

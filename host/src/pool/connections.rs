@@ -33,6 +33,16 @@ pub struct Counted {
     pub tls: Option<Arc<Connector>>,
 }
 
+impl Counted {
+    /// Whether it is secured by this, and not by what was configured before.
+    pub fn is_secured_by(&self, tls: Option<&Arc<Connector>>) -> bool {
+        match (&self.tls, tls) {
+            (Some(known), Some(tls)) => Arc::ptr_eq(known, tls),
+            (known, tls) => known.is_none() && tls.is_none(),
+        }
+    }
+}
+
 /// Somebody waits to make a connection, until this is dropped.
 struct Wanted<'a>(&'a Connections);
 

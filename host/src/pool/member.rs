@@ -1,4 +1,4 @@
-//! A backend as one worker knows it: its idle connections, and what is in flight from here.
+//! A backend as one worker knows it: its connections, and what is in flight from here.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,6 +10,7 @@ use super::backend::Backend;
 use super::budget::Budget;
 use super::outbox::{Ended, Note, Outbox};
 use super::report::{Report, Streak};
+use super::sharing::Sharing;
 use super::slot::Slot;
 use super::upstream::Upstream;
 use crate::decide::{OutcomeKind, PoolLoad, Readiness};
@@ -56,6 +57,7 @@ pub struct Member {
     pub trial: Cell<Trial>,
     site: Rc<Site>,
     idle: RefCell<Vec<Waiting>>,
+    sharing: Rc<Sharing>,
     /// The backend left the pool: connections that come back are closed.
     retired: Cell<bool>,
     /// It is down, and not only a backup that waits.
@@ -88,7 +90,8 @@ impl Member {
         let (readiness, position, limit) = (Cell::new(readiness), Cell::new(u32::MAX), Cell::new(u32::MAX));
         let (trial, idle, retired) = Default::default();
         let (has_left, cut_at, is_cut) = Default::default();
-        Self { backend, readiness, position, limit, trial, site, idle, retired, has_left, cut_at, is_cut }
+        let sharing = Rc::default();
+        Self { backend, readiness, position, limit, trial, site, idle, sharing, retired, has_left, cut_at, is_cut }
     }
 
     /// What it has in common with the pool's others.
@@ -116,6 +119,11 @@ impl Member {
         self.idle.borrow_mut().pop().map(|waiting| waiting.upstream)
     }
 
+    /// Its connections of HTTP/2, which requests share.
+    pub fn sharing(&self) -> &Rc<Sharing> {
+        &self.sharing
+    }
+
     /// Takes back a connection whose response was read to its end; keeps it if another request may follow on
     /// it and there are fewer than `max` idle ones.
     pub fn give_back(&self, mut upstream: Box<Upstream>, now: Instant, max: usize) {
@@ -123,7 +131,10 @@ impl Member {
         let others_want = || self.backend.connections.is_wanted() || self.site.capacity.connections.is_wanted();
         let is_wanted = self.site.is_limited.get() && others_want();
         let is_current = upstream.is_secured_by(self.site.tls.borrow().as_ref());
-        if idle.len() < max && !self.retired.get() && !is_wanted && is_current && upstream.settle() {
+        if let Upstream::Http2(_) = &*upstream {
+            drop(upstream);
+            self.sharing.keep(if is_wanted { 0 } else { max });
+        } else if idle.len() < max && !self.retired.get() && !is_wanted && is_current && upstream.settle() {
             idle.push(Waiting { upstream, since: now });
         }
     }
@@ -134,7 +145,13 @@ impl Member {
         // Those that were used last are the likeliest to be used again.
         let given_up = most.min(idle.len());
         idle.drain(..given_up);
-        given_up
+        given_up + self.sharing.close_idle(most - given_up)
+    }
+
+    /// What it has is not used for further requests: they are to go by connections of another kind.
+    pub fn renounce(&self) {
+        self.idle.borrow_mut().clear();
+        self.sharing.leave_all();
     }
 
     /// Closes what has been idle for `timeout`, and what the backend has closed. Answers how many are left.
@@ -143,14 +160,14 @@ impl Member {
         idle.retain_mut(|waiting| {
             now.saturating_duration_since(waiting.since) < timeout && !waiting.upstream.is_stale()
         });
-        idle.len()
+        idle.len() + self.sharing.sweep(now, timeout)
     }
 
     /// The backend left the pool: what is idle is closed, what is in flight ends by itself.
     pub fn retire(&self) {
         self.retired.set(true);
         self.readiness.set(Readiness::Down);
-        self.idle.borrow_mut().clear();
+        self.renounce();
     }
 
     /// Whether nobody should wait for it any more. One that was removed while it was well still answers.

@@ -1,30 +1,37 @@
-//! An HTTP/1.1 connection to a backend.
+//! A connection to a backend, as the request sees it that uses it: HTTP/1.1, or a stream of HTTP/2.
 //!
-//! It is driven inside the task of the request that uses it, not by a task of its own: a response
-//! then reaches the client's connection without a wake-up or a queue between. While it is idle nobody
-//! drives it; that the backend closed it shows when it is used next, or when [`Member`](super::Member) sweeps.
+//! Which of them it is is settled when it is [opened](crate::proxy), and who keeps it is [`Member`](super::Member)'s to say.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+pub mod http1;
+pub mod http2;
+pub mod shared;
+
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 
+use self::http1::Exclusive;
+use self::http2::Lease;
 use super::connect::Stream;
 use super::connections::Counted;
-use super::wake::Link;
 use crate::tls::Connector;
 
 /// Largest response head that a backend may send, in bytes.
 const MAX_HEAD_SIZE: usize = 128 << 10;
 
-/// Most response headers that a backend may send.
-const MAX_HEADERS: usize = 256;
+/// A way to a backend for one request at a time.
+#[expect(clippy::large_enum_variant, reason = "it is boxed as a whole, and the large one is the common one")]
+pub enum Upstream {
+    /// A connection that the request has alone.
+    Http1(Exclusive),
+    /// A stream of a connection that it shares.
+    Http2(Lease),
+}
 
 /// The error of a request's body: whatever stopped it coming.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -63,19 +70,6 @@ impl Body for Outgoing {
     }
 }
 
-/// A connection to a backend, and where it stands.
-pub struct Upstream {
-    sender: SendRequest<Outgoing>,
-    connection: Option<Connection<Stream, Outgoing>>,
-    /// The connection's future has ended; it must not be polled again.
-    ended: bool,
-    link: Link,
-    /// It has carried a request before.
-    reused: bool,
-    /// It counts among those to its backend.
-    connected: Option<Counted>,
-}
-
 /// A request that got no response.
 #[derive(Debug)]
 pub struct SendError {
@@ -83,6 +77,8 @@ pub struct SendError {
     pub error: hyper::Error,
     /// Nothing of the request was written: it may go elsewhere, whatever it is.
     pub unsent: Option<Box<Request<Outgoing>>>,
+    /// The backend says that it has done nothing of it (RFC 9113 §8.7): the same, but that the body may be gone.
+    pub unprocessed: bool,
 }
 
 impl std::fmt::Debug for Outgoing {
@@ -95,27 +91,19 @@ impl std::fmt::Debug for Outgoing {
 }
 
 impl Upstream {
-    /// Takes a fresh socket.
-    ///
-    /// # Errors
-    /// Never in practice: HTTP/1.1 shakes no hands.
-    pub async fn new(stream: Stream, connected: Option<Counted>) -> hyper::Result<Self> {
-        let (sender, connection) =
-            Builder::new().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_SIZE).handshake(stream).await?;
-        Ok(Self { sender, connection: Some(connection), ended: false, link: Link::new(), reused: false, connected })
-    }
-
     /// Whether a failure may be that the backend had closed it while it was idle.
     pub fn is_reused(&self) -> bool {
-        self.reused
+        match self {
+            Self::Http1(exclusive) => exclusive.is_reused(),
+            Self::Http2(lease) => lease.is_reused(),
+        }
     }
 
     /// Whether it is secured by this, and not by what was configured before.
     pub fn is_secured_by(&self, tls: Option<&Arc<Connector>>) -> bool {
-        let known = self.connected.as_ref().and_then(|connected| connected.tls.as_ref());
-        match (known, tls) {
-            (Some(known), Some(tls)) => Arc::ptr_eq(known, tls),
-            (known, tls) => known.is_none() && tls.is_none(),
+        match self {
+            Self::Http1(exclusive) => exclusive.connected().is_none_or(|connected| connected.is_secured_by(tls)),
+            Self::Http2(lease) => lease.is_secured_by(tls),
         }
     }
 
@@ -126,76 +114,54 @@ impl Upstream {
     pub async fn send(
         &mut self,
         request: Request<Outgoing>,
-        mut overdue: impl FnMut() -> bool,
+        overdue: impl FnMut() -> bool,
     ) -> Result<Response<Incoming>, Option<SendError>> {
-        let (connection, ended, link) = (&mut self.connection, &mut self.ended, &self.link);
-        let mut response = pin!(link.hush(|| self.sender.try_send_request(request)));
-        poll_fn(|cx| {
-            *ended = *ended || drive(connection.as_mut(), link.waking(cx.waker()));
-            // The response can only have come by the line above, so nobody need be woken for it.
-            let mut quiet = Context::from_waker(Waker::noop());
-            let mut answered = response.as_mut().poll(&mut quiet);
-            if *ended && answered.is_pending() {
-                // A request that came too late is given back when the connection is gone.
-                *connection = None;
-                answered = response.as_mut().poll(&mut quiet);
-            }
-            match answered {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut failed)) => {
-                    let unsent = failed.take_message().map(Box::new);
-                    Poll::Ready(Err(Some(SendError { error: failed.into_error(), unsent })))
-                }
-                Poll::Pending if overdue() => Poll::Ready(Err(None)),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await
+        match self {
+            Self::Http1(exclusive) => exclusive.send(request, overdue).await,
+            Self::Http2(lease) => lease.send(request, overdue).await,
+        }
     }
 
-    /// The next frame of the response's body, driving the connection for it.
+    /// The backend did not answer in time: a connection that may be dead is not given to others.
+    pub fn suspect(&self) {
+        if let Self::Http2(lease) = self {
+            lease.suspect();
+        }
+    }
+
+    /// The next frame of the response's body, driving the connection for it where nobody else does.
     pub fn poll_body(
         &mut self,
         cx: &mut Context<'_>,
         body: &mut Incoming,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let mut quiet = Context::from_waker(Waker::noop());
-        // Asking first tells hyper that the next part is wanted.
-        if let Poll::Ready(frame) = self.link.hush(|| Pin::new(&mut *body).poll_frame(&mut quiet)) {
-            return Poll::Ready(frame);
+        match self {
+            Self::Http1(exclusive) => exclusive.poll_body(cx, body),
+            Self::Http2(lease) => lease.poll_body(cx, body),
         }
-        self.drive(cx.waker());
-        self.link.hush(|| Pin::new(body).poll_frame(&mut quiet))
     }
 
-    /// After a response was read to its end: whether another request may follow.
+    /// After a response was read to its end: whether it is to be kept for another request. A stream never is.
     pub fn settle(&mut self) -> bool {
-        if !self.ended && !self.sender.is_ready() {
-            self.drive(Waker::noop());
+        match self {
+            Self::Http1(exclusive) => exclusive.settle(),
+            Self::Http2(_) => false,
         }
-        self.link.release();
-        self.reused = true;
-        !self.ended && self.sender.is_ready()
     }
 
     /// Whether the backend has closed it, or sent what nobody asked for, while it was idle.
     pub fn is_stale(&mut self) -> bool {
-        self.drive(Waker::noop());
-        self.ended || self.sender.is_closed()
+        match self {
+            Self::Http1(exclusive) => exclusive.is_stale(),
+            Self::Http2(_) => true,
+        }
     }
 
     /// After `101 Switching Protocols`: the bare socket, what was already read from it, and what it counts by.
     pub fn into_socket(self) -> Option<(Stream, Bytes, Option<Counted>)> {
-        let parts = self.connection?.into_parts();
-        Some((parts.io, parts.read_buf, self.connected))
+        match self {
+            Self::Http1(exclusive) => exclusive.into_socket(),
+            Self::Http2(_) => None,
+        }
     }
-
-    fn drive(&mut self, task: &Waker) {
-        self.ended = self.ended || drive(self.connection.as_mut(), self.link.waking(task));
-    }
-}
-
-/// Polls the connection; true when it has ended. Without shutdown: what ends in a tunnel is not to be closed.
-fn drive(connection: Option<&mut Connection<Stream, Outgoing>>, waker: &Waker) -> bool {
-    connection.is_none_or(|connection| connection.poll_without_shutdown(&mut Context::from_waker(waker)).is_ready())
 }

@@ -1,24 +1,25 @@
-//! One attempt: one backend, on a kept connection if there is one and, if that turns out closed, on a fresh one.
+//! One attempt: one backend, on a connection that is there if one is and, if that turns out closed, on another.
+//!
+//! How it gets one is in `opening`.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use http::header::{HOST, HeaderValue};
+use http::header::{HOST, HeaderValue, UPGRADE};
 use http::{HeaderMap, Request, StatusCode};
 
 use super::error::Error;
-use super::forward::{Answer, Cost, Failed, Forward, grpc_status, is_grpc};
+use super::forward::{Answer, Cost, Failed, Forward, is_grpc};
 use super::grpc::{self, GRPC_TIMEOUT};
 use super::line::Phase;
 use super::replay::Payload;
 use crate::config::Address;
 use crate::decide::{Facts, OutcomeKind};
-use crate::pool::connect::{ConnectError, is_out_of_descriptors};
 use crate::pool::upstream::{Outgoing, SendError};
 use crate::pool::{InFlight, Member, Upstream};
+
+/// Connections in a row that turn out to be closed, or about to be, before that is held against the backend.
+const MOST_STALE: u32 = 3;
 
 impl Forward<'_> {
     /// Tries the backend of `in_flight`; `tried` are those before it.
@@ -33,7 +34,8 @@ impl Forward<'_> {
         let member = &Rc::clone(in_flight.member());
         let is_idempotent = facts.method.is_idempotent();
         let may_follow = is_idempotent && tried.len() < retry.retries as usize;
-        let mut upstream = member.take_idle();
+        let mut upstream = self.ready_connection(member);
+        let mut stale = 0;
         loop {
             let mut connection = match upstream.take() {
                 Some(kept) => kept,
@@ -45,6 +47,9 @@ impl Forward<'_> {
                     }
                 },
             };
+            if matches!(*connection, Upstream::Http2(_)) && facts.headers.contains_key(UPGRADE) {
+                return Err(Failed::Final(Error::NoUpgrade));
+            }
             let Some(body) = payload.outgoing() else { return Err(Failed::Final(Error::Reset)) };
             let timeout = self.policy.response_timeout;
             let shorter = retry.per_try_timeout.filter(|_| {
@@ -61,7 +66,8 @@ impl Forward<'_> {
             }
             self.scope.rewrite(&mut request, facts, &member.backend);
             let leaves = || may_follow && payload.is_whole() && self.leaves(tried, member);
-            let is_late = || self.line.phase() == Phase::Backend && self.line.watch().is_over();
+            // A body that is awaited by a shared connection is not looked at when its time is over.
+            let is_late = || matches!(self.line.phase(), Phase::Backend | Phase::Body) && self.line.watch().is_over();
             let failed = match connection.send(request, || is_late() || leaves()).await {
                 Ok(mut response) => {
                     let now = Instant::now();
@@ -74,12 +80,18 @@ impl Forward<'_> {
                     }
                     return Ok(Answer { response, upstream: connection, in_flight, at: now });
                 }
+                Err(None) if self.line.phase() == Phase::Body && is_late() => {
+                    let is_over = self.is_over();
+                    return Err(Failed::Final(if is_over { Error::RequestTimeout } else { Error::BodyTimeout }));
+                }
                 Err(None) => {
                     in_flight.set_outcome(OutcomeKind::Timeout);
                     let may_again = retry.timeout && is_idempotent && payload.is_whole();
-                    return Err(if leaves() {
-                        Failed::Elsewhere(Error::ResponseTimeout, Cost::Nothing)
-                    } else if self.is_over() {
+                    if leaves() {
+                        return Err(Failed::Elsewhere(Error::ResponseTimeout, Cost::Nothing));
+                    }
+                    connection.suspect();
+                    return Err(if self.is_over() {
                         Failed::Final(Error::RequestTimeout)
                     } else if may_again {
                         Failed::Elsewhere(Error::ResponseTimeout, Cost::Retry)
@@ -95,8 +107,9 @@ impl Forward<'_> {
             }
             let cost = give_back(failed, payload);
             let may_again = payload.is_whole() && (cost == Cost::Nothing || is_idempotent);
-            if connection.is_reused() && may_again {
+            if connection.is_reused() && may_again && stale < MOST_STALE {
                 // It was closed while it was idle: that is no failure of the backend.
+                stale += 1;
                 continue;
             }
             in_flight.set_outcome(OutcomeKind::Reset);
@@ -107,48 +120,8 @@ impl Forward<'_> {
         }
     }
 
-    /// A fresh connection; or how the attempt ended, and where that leaves the request.
-    async fn open(&self, member: &Member, tried: &[Rc<Member>]) -> Result<Box<Upstream>, (OutcomeKind, Failed)> {
-        self.line.enter(Phase::Busy);
-        let retry = &self.policy.retry;
-        let timeout: Duration = self.policy.connect_timeout.min(self.left().unwrap_or(Duration::MAX));
-        let backend = &member.backend;
-        let elsewhere = |outcome, error| match retry.connect {
-            true => (outcome, Failed::Elsewhere(error, Cost::Nothing)),
-            false => (outcome, Failed::Final(error)),
-        };
-        let mut connecting = pin!(self.connect(backend, timeout));
-        let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
-            Poll::Pending if tried.len() < retry.retries as usize && self.leaves(tried, member) => Poll::Ready(None),
-            polled => polled.map(Some),
-        });
-        match connected.await {
-            Some(Ok((stream, connected))) => match Upstream::new(stream, Some(connected)).await {
-                Ok(upstream) => Ok(Box::new(upstream)),
-                Err(_) => Err(elsewhere(OutcomeKind::ConnectError, Error::Connect)),
-            },
-            None => Err((OutcomeKind::Timeout, Failed::Elsewhere(Error::ConnectTimeout, Cost::Nothing))),
-            // Our fault: nothing is held against the backend, and no other would be of use.
-            Some(Err(ConnectError::Io(error))) if is_out_of_descriptors(&error) => {
-                Err((OutcomeKind::Cancelled, Failed::Final(Error::OutOfDescriptors)))
-            }
-            Some(Err(error)) => {
-                tracing::debug!(backend = %backend.id, address = %backend.address_text, %error, "no connection");
-                Err(match error {
-                    ConnectError::Timeout(_) if self.is_over() => {
-                        (OutcomeKind::Timeout, Failed::Final(Error::RequestTimeout))
-                    }
-                    ConnectError::Timeout(_) => elsewhere(OutcomeKind::Timeout, Error::ConnectTimeout),
-                    // Our own limit says nothing of the backend.
-                    ConnectError::Limit(_) => elsewhere(OutcomeKind::Cancelled, Error::QueueTimeout),
-                    ConnectError::Io(_) | ConnectError::Tls(_) => elsewhere(OutcomeKind::ConnectError, Error::Connect),
-                })
-            }
-        }
-    }
-
     /// Whether the backend has left the pool while another may be tried: nobody waits for it then.
-    fn leaves(&self, tried: &[Rc<Member>], member: &Member) -> bool {
+    pub(super) fn leaves(&self, tried: &[Rc<Member>], member: &Member) -> bool {
         member.has_left() && self.is_another(tried, member)
     }
 
@@ -159,9 +132,7 @@ impl Forward<'_> {
 
 /// How an attempt ended that has this response. A gRPC error of the server is one, whatever the HTTP status says.
 fn kind(facts: &Facts, status: StatusCode, response: &HeaderMap) -> OutcomeKind {
-    /// unknown, deadline-exceeded, internal, unavailable, data-loss
-    const SERVER_ERRORS: [u8; 5] = [2, 4, 13, 14, 15];
-    let failed = is_grpc(facts) && grpc_status(response).is_some_and(|status| SERVER_ERRORS.contains(&status));
+    let failed = is_grpc(facts) && grpc::is_failure(response);
     if failed { OutcomeKind::ServerError } else { OutcomeKind::of_status(status.as_u16()) }
 }
 
@@ -172,6 +143,7 @@ fn give_back(failed: SendError, payload: &mut Payload) -> Cost {
             payload.give_back(request.into_body());
             Cost::Nothing
         }
+        None if failed.unprocessed => Cost::Nothing,
         None => Cost::Retry,
     }
 }

@@ -60,7 +60,11 @@ impl Proxy {
                     true => in_pool.max(member.backend.connections.wanted() as usize),
                     false => usize::MAX,
                 };
-                in_pool = in_pool.saturating_sub(member.give_up(most));
+                let given_up = member.give_up(most);
+                if wanted && given_up < most {
+                    member.sharing().cede();
+                }
+                in_pool = in_pool.saturating_sub(given_up);
             }
         }
     }

@@ -82,6 +82,8 @@ pub struct UpstreamBody {
     line: Rc<Line>,
     timeout: Duration,
     max_idle: usize,
+    /// Its trailers say how a call of gRPC ended.
+    is_call: bool,
     /// When the backend was waited for last: from then on its connection counts as idle.
     last: Instant,
     exchange: Option<Box<Exchange>>,
@@ -97,8 +99,13 @@ impl UpstreamBody {
         policy: &Policy,
         at: Instant,
     ) -> Self {
-        let (timeout, max_idle) = (policy.response_timeout, policy.max_idle);
-        Self { incoming, upstream: Some(upstream), member, line, timeout, max_idle, last: at, exchange: None }
+        let (timeout, max_idle, is_call) = (policy.response_timeout, policy.max_idle, false);
+        Self { incoming, upstream: Some(upstream), member, line, timeout, max_idle, is_call, last: at, exchange: None }
+    }
+
+    /// The response to a call of gRPC.
+    pub fn of_call(self, is_call: bool) -> Self {
+        Self { is_call, ..self }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -121,10 +128,14 @@ impl UpstreamBody {
             return Poll::Pending;
         };
         match frame {
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
                 self.line.enter(Phase::Response);
-                if let (Some(exchange), Some(data)) = (&mut self.exchange, frame.data_ref()) {
-                    exchange.sends(data.len());
+                if let Some(exchange) = &mut self.exchange {
+                    if let Some(data) = frame.data_ref() {
+                        exchange.sends(data.len());
+                    } else if let Some(trailers) = frame.trailers_mut() {
+                        exchange.hear(trailers, self.is_call);
+                    }
                 }
                 if self.incoming.is_end_stream() {
                     self.complete();

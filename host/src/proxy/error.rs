@@ -95,6 +95,9 @@ pub enum Error {
     /// The backend's response can be read in more than one way.
     #[error("the backend's response is malformed")]
     BadResponse,
+    /// An `Upgrade` (a WebSocket) for a backend that is spoken to with HTTP/2, which has none.
+    #[error("no protocol can be upgraded to at a backend of HTTP/2")]
+    NoUpgrade,
     /// No response head within `response_timeout`.
     #[error("the backend did not respond in time")]
     ResponseTimeout,
@@ -113,7 +116,7 @@ impl Error {
             | Self::BadHost
             | Self::PlainHttp
             | Self::BodyBroken => StatusCode::BAD_REQUEST,
-            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::TransferCoding | Self::NoUpgrade => StatusCode::NOT_IMPLEMENTED,
             Self::BadVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::ConnectMethod => StatusCode::METHOD_NOT_ALLOWED,
@@ -166,6 +169,7 @@ impl Error {
             Self::ConnectTimeout => "connect-timeout",
             Self::Reset => "backend-reset",
             Self::BadResponse => "bad-response",
+            Self::NoUpgrade => "no-upgrade",
             Self::ResponseTimeout => "response-timeout",
             Self::RequestTimeout => "request-timeout",
         }
@@ -277,6 +281,7 @@ mod tests {
             Error::ConnectTimeout,
             Error::Reset,
             Error::BadResponse,
+            Error::NoUpgrade,
             Error::ResponseTimeout,
             Error::RequestTimeout,
         ] {

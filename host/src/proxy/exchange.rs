@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
-use super::Proxy;
+use super::{Proxy, grpc};
+use crate::decide::OutcomeKind;
 use crate::pool::{InFlight, Place};
 use crate::snapshot::View;
 
@@ -108,6 +109,19 @@ impl Exchange {
     /// More of the response's body goes to the client.
     pub fn sends(&mut self, bytes: usize) {
         self.sent += bytes as u64;
+    }
+
+    /// What the backend says in the trailers of its response: of itself, and how a call of gRPC ended.
+    pub fn hear(&mut self, trailers: &mut HeaderMap, is_call: bool) {
+        let Some(in_flight) = &mut self.in_flight else { return };
+        if is_call && grpc::is_failure(trailers) {
+            in_flight.set_outcome(OutcomeKind::ServerError);
+        }
+        let pool = self.view.snapshot.pools.get(self.pool);
+        if let Some(feedback) = pool.and_then(|pool| pool.policy.feedback.as_ref()) {
+            let now_us = self.proxy.clock.unix_us(Instant::now());
+            in_flight.member().hear(trailers, feedback, now_us / 1000);
+        }
     }
 
     /// The connection is a tunnel from now on.

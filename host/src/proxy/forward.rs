@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_TYPE, UPGRADE};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 
 use super::Proxy;
 use super::error::Error;
 use super::exchange::Exchange;
+use super::grpc;
 use super::line::Line;
 use super::replay::Payload;
 use super::rules::Scope;
@@ -179,7 +180,7 @@ fn is_unwanted(facts: &Facts, answer: &Answer, retry: &Retry) -> bool {
     }
     !retry.grpc.is_empty()
         && is_grpc(facts)
-        && grpc_status(answer.response.headers()).is_some_and(|status| retry.grpc.contains(&status))
+        && grpc::told_status(answer.response.headers()).is_some_and(|status| retry.grpc.contains(&status))
 }
 
 /// Whether the body of a request is worth keeping.
@@ -192,11 +193,6 @@ pub(super) fn is_grpc(facts: &Facts) -> bool {
     // The method is at hand; headers have to be searched.
     facts.method == Method::POST
         && facts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
-}
-
-/// The status of a gRPC response that is nothing but trailers, which are its headers then.
-pub(super) fn grpc_status(headers: &HeaderMap) -> Option<u8> {
-    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
 /// Whether this is a 101 that nobody asked for, which the client will not get.

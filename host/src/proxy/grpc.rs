@@ -1,7 +1,7 @@
 //! What gRPC wants of whoever answers in a backend's place, and how long its clients wait.
 //!
-//! After the protocol over HTTP/2 (`PROTOCOL-HTTP2.md` of gRPC). Whether a request is one is found out here too; how its
-//! backend fared is in `attempt`.
+//! After the protocol over HTTP/2 (`PROTOCOL-HTTP2.md` of gRPC). Whether a request is one is found out here too, and how its
+//! backend fared.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -29,6 +29,23 @@ pub(super) fn is_call(facts: &Facts) -> bool {
         kind.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
     };
     facts.method == Method::POST && facts.headers.get(CONTENT_TYPE).is_some_and(is_native)
+}
+
+/// Whether this is a response to a call, by its head.
+pub(super) fn is_answer(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// The status of a call in its trailers, or in a head that is nothing but trailers.
+pub(super) fn told_status(headers: &HeaderMap) -> Option<u8> {
+    headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether a call failed at the server, whatever the HTTP status says.
+pub(super) fn is_failure(headers: &HeaderMap) -> bool {
+    /// unknown, deadline-exceeded, internal, unavailable, data-loss
+    const SERVER_ERRORS: [u8; 5] = [2, 4, 13, 14, 15];
+    told_status(headers).is_some_and(|status| SERVER_ERRORS.contains(&status))
 }
 
 /// How long the client waits, from its request on; none: it does not say, or not as it should.

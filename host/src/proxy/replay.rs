@@ -2,7 +2,7 @@
 //!
 //! Whether it is sent again is decided elsewhere.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -27,7 +27,12 @@ pub enum Payload {
 impl Payload {
     /// A body that is kept up to `limit` bytes.
     pub fn kept(body: RequestBody, limit: usize) -> Self {
-        Self::Kept(Rc::new(Replay { source: RefCell::new(body), kept: RefCell::default(), limit }))
+        Self::Kept(Rc::new(Replay {
+            source: RefCell::new(body),
+            kept: RefCell::default(),
+            limit,
+            sendings: Cell::new(0),
+        }))
     }
 
     /// The body from its beginning; none if that is gone.
@@ -36,7 +41,11 @@ impl Payload {
             Self::Empty => Some(Outgoing::Empty),
             Self::Once(body) => body.take(),
             Self::Kept(replay) if replay.kept.borrow().is_lost => None,
-            Self::Kept(replay) => Some(Outgoing::Stream(Box::pin(Playing { replay: Rc::clone(replay), next: 0 }))),
+            Self::Kept(replay) => {
+                let sending = replay.sendings.get() + 1;
+                replay.sendings.set(sending);
+                Some(Outgoing::Stream(Box::pin(Playing { replay: Rc::clone(replay), next: 0, sending })))
+            }
         }
     }
 
@@ -67,6 +76,8 @@ pub struct Replay {
     source: RefCell<RequestBody>,
     kept: RefCell<Kept>,
     limit: usize,
+    /// How often it was begun to be sent.
+    sendings: Cell<u32>,
 }
 
 #[derive(Default)]
@@ -109,6 +120,8 @@ struct Playing {
     replay: Rc<Replay>,
     /// The next piece that was kept.
     next: usize,
+    /// Which of the sendings this is. The one before may still be on its way out.
+    sending: u32,
 }
 
 impl Body for Playing {
@@ -117,6 +130,9 @@ impl Body for Playing {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let replay = Rc::clone(&self.replay);
+        if self.sending != replay.sendings.get() {
+            return Poll::Ready(Some(Err("the request is sent elsewhere".into())));
+        }
         let mut kept = replay.kept.borrow_mut();
         let again = kept.pieces.get(self.next).map(|piece| match piece {
             Piece::Data(data) => Frame::data(data.clone()),

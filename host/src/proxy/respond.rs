@@ -9,11 +9,11 @@ use hyper::body::Body as _;
 use super::body::{Body, UpstreamBody};
 use super::error::Error;
 use super::forward::Answer;
-use super::headers;
 use super::http::Lane;
 use super::upgrade::Tunnel;
+use super::{grpc, headers};
 use crate::decide::OutcomeKind;
-use crate::pool::InFlight;
+use crate::pool::{InFlight, Upstream};
 use crate::snapshot::Pool;
 
 /// Whether there is one reading of where a response ends (RFC 9112 §6.3): `chunked`, one length, or none of both.
@@ -65,7 +65,10 @@ impl Lane {
         } else {
             let member = Rc::clone(in_flight.member());
             let line = Rc::clone(&self.line);
-            Body::Upstream(Box::new(UpstreamBody::new(incoming, upstream, member, line, &pool.policy, at)))
+            // There is no gRPC without HTTP/2.
+            let is_call = matches!(*upstream, Upstream::Http2(_)) && grpc::is_answer(&parts.headers);
+            let body = UpstreamBody::new(incoming, upstream, member, line, &pool.policy, at);
+            Body::Upstream(Box::new(body.of_call(is_call)))
         };
         Ok((Response::from_parts(parts, body), Some(in_flight)))
     }

@@ -297,6 +297,7 @@ fn build_pool(
         limits: pool.limits,
         tls,
         tunnel_timeout: pool.tunnel_timeout,
+        protocol: pool.protocol,
     };
     // What nobody looks for any more is not held against anybody.
     members.iter_mut().for_each(|member| member.condition.keep_to(&policy));

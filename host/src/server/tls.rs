@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::StartError;
 use super::assembly::Before;
 use super::watch::{Digest, digest};
-use crate::config::{Config, ServerTls, Tls};
+use crate::config::{self, Config, ServerTls, Tls};
 use crate::plugin::Registry;
 use crate::tls::{Acceptor, Connector, Protocol};
 
@@ -58,7 +58,12 @@ pub(super) async fn load(
     for (name, pool) in &config.pools {
         let Some(tls) = pool.tls.clone() else { continue };
         let name = Arc::clone(name);
-        match registry.work(move || Connector::new(&tls, &[Protocol::Http1])).await {
+        let protocols: &[_] = match pool.protocol {
+            config::Protocol::Http1 => &[Protocol::Http1],
+            config::Protocol::Http2 { .. } => &[Protocol::Http2],
+            config::Protocol::Auto { .. } => &[Protocol::Http2, Protocol::Http1],
+        };
+        match registry.work(move || Connector::new(&tls, protocols)).await {
             Some(Ok(connector)) => {
                 if connector.is_insecure() {
                     tracing::warn!(pool = %name, "`insecure`: backends are not verified, anybody can pretend to be one");

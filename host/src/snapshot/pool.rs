@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::condition::{self, Condition, Ejection};
 use super::{Element, Slot};
-use crate::config::{self, Feedback, OutlierPolicy, Recovery, Retry};
+use crate::config::{self, Feedback, OutlierPolicy, Protocol, Recovery, Retry};
 use crate::decide::{PoolLoad, Readiness, Row};
 use crate::pool::queue::Same;
 use crate::pool::queue::order::Spot;
@@ -94,6 +94,8 @@ pub struct Policy {
     pub tls: Option<Arc<Connector>>,
     /// For upgraded connections on which nothing moves.
     pub tunnel_timeout: Option<Duration>,
+    /// What they are spoken to with.
+    pub protocol: Protocol,
 }
 
 /// A backend in its pool.

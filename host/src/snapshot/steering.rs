@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::members::carried;
 use super::post::{Changes, Held, Holder, Learned, NOTICED, Post};
 use super::shadow::Comparison;
-use super::{BreakerState, Element, Event, Fresh, Pool, Replacement, Seats, Slot, Told, Wreck};
+use super::{BreakerState, Element, Event, Fresh, Policy, Pool, Replacement, Seats, Slot, Told, Wreck};
 use crate::decide::{Fault, Readiness};
 use crate::plugin::{AffinityInstance, BalancerInstance, Cost};
 use crate::pool::budget::Budget;
@@ -123,13 +123,11 @@ impl Steering {
             return Vec::new();
         }
         let before = std::mem::replace(&mut state.pool, pool);
-        let tls = &state.pool.policy.tls;
-        if before.policy.tls != *tls {
+        let Policy { tls, protocol, .. } = &state.pool.policy;
+        if before.policy.tls != *tls || before.policy.protocol != *protocol {
             // Of an unchanged one, control hands on the same.
             self.site.tls.replace(tls.clone());
-            for member in &*state.members {
-                member.give_up(usize::MAX);
-            }
+            state.members.iter().for_each(|member| member.renounce());
         }
         if before.membership != state.pool.membership {
             self.set_members(state);

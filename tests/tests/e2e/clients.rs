@@ -33,10 +33,7 @@ enum Way {
 
 const ALL: &[Way] = &[Http1, Http1Tls, Http2, Http2Tls];
 
-/// What the host speaks with backends so far.
-const TO_BACKENDS: &[Way] = &[Http1, Http1Tls];
-
-/// How it takes WebSockets so far.
+/// How the host takes and passes WebSockets so far.
 const WEBSOCKETS: &[Way] = &[Http1, Http1Tls];
 
 /// Who is tried how: what the client can speak with the host, and what its server can.
@@ -51,8 +48,8 @@ const TABLE: &[Row] = &[
     Row { client: "curl", downstream: ALL, upstream: ALL },
     Row { client: "h2load", downstream: ALL, upstream: ALL },
     Row { client: "nghttp", downstream: &[Http2, Http2Tls], upstream: ALL },
-    Row { client: "ws", downstream: WEBSOCKETS, upstream: ALL },
-    Row { client: "websockets", downstream: &[Http1, Http1Tls], upstream: ALL },
+    Row { client: "ws", downstream: WEBSOCKETS, upstream: WEBSOCKETS },
+    Row { client: "websockets", downstream: &[Http1, Http1Tls], upstream: WEBSOCKETS },
     Row { client: "eventsource", downstream: &[Http1, Http1Tls], upstream: ALL },
     Row { client: "httpx-sse", downstream: ALL, upstream: ALL },
     Row { client: "grpcio", downstream: &[Http2, Http2Tls], upstream: &[Http2, Http2Tls] },
@@ -138,7 +135,7 @@ impl Between {
 #[allow(clippy::print_stdout, reason = "when a client fails, it should be told in which way")]
 fn every_way(client: &str, server: &str, each: impl Fn(&Between, Way) -> String) {
     let row = TABLE.iter().find(|row| row.client == client).expect("the client is in the table");
-    for upstream in row.upstream.iter().filter(|way| TO_BACKENDS.contains(way)) {
+    for upstream in row.upstream {
         let between = Between::start(server, *upstream);
         for downstream in row.downstream {
             println!("{client}: {downstream}, to the server {upstream}");

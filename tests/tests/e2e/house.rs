@@ -17,6 +17,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["tls"]),
     ("prost", &["health/grpc", "pool/feedback"]),
     ("hyper", &["proxy", "pool/upstream", "pool/connect", "health", "admin", "cli/demo", "cli/status"]),
+    ("h2", &["pool/upstream"]),
     ("serde", &["config/schema", "admin", "cli/status"]),
     ("toml", &["config/schema", "config/syntax"]),
     ("governor", &["rate"]),

@@ -11,9 +11,9 @@ use toml::de::DeValue;
 use super::plugin::Plugins;
 use super::table::Table;
 use super::value::Value;
-use super::{address, capacity, discovery, feedback, health, outlier, recovery, retry, tls, values};
+use super::{address, capacity, discovery, feedback, health, outlier, protocol, recovery, retry, tls, values};
 use crate::config::report::{Finding, Sink};
-use crate::config::{Address, Backend, Pool};
+use crate::config::{Address, Backend, Capacity, Pool, Protocol};
 
 /// What picks where nothing is configured.
 const DEFAULT_BALANCER: &str = "round-robin";
@@ -66,7 +66,13 @@ pub(super) fn pool(
     let outlier = table.or("outlier", None, outlier::outlier);
     let recovery = recovery::recovery(&mut table);
     let limits = table.optional("limits", capacity::limits).unwrap_or_default();
-    let tls = table.or("tls", None, |value| tls::tls(value, folder));
+    let tls_written = table.take("tls");
+    let tls = tls_written.and_then(|value| tls::tls(value, folder));
+    // With errors of its own, it is there.
+    let has_tls = tls_written.is_some() && tls != Some(None);
+    let protocol = protocol::protocol(&mut table, has_tls);
+    let limits =
+        Capacity { streams: if let Protocol::Http2 { max_streams } = protocol { max_streams } else { 1 }, ..limits };
     table.finish();
     let backends = if written.is_some() { backends? } else { Vec::new() };
     Some(Pool {
@@ -85,8 +91,9 @@ pub(super) fn pool(
         outlier,
         recovery,
         limits,
-        tls,
+        tls: tls.flatten(),
         tunnel_timeout,
+        protocol,
     })
 }
 

@@ -195,6 +195,7 @@ fn the_example_says_what_it_says() {
     };
     let api = &config.pools["api"];
     assert_eq!(api.backends, [blue]);
+    assert_eq!(api.protocol, Protocol::Http2 { max_streams: 100 });
     let mine = PluginUse {
         keys: vec![Key::Header("x-user".into()), Key::ClientAddress],
         ..plugin("mine", json!({ "percent": 10 }))
@@ -302,6 +303,7 @@ fn defaults_are_as_documented() {
     );
     assert_eq!(pool.max_idle, 256);
     assert_eq!(pool.tunnel_timeout, Some(seconds(60 * 60)));
+    assert_eq!((pool.protocol, pool.limits.streams), (Protocol::Http1, 1));
     assert_eq!((pool.request_timeout, pool.retry, pool.outlier), (None, Retry::default(), None));
     let drain_timeout = Some(seconds(300));
     assert_eq!(pool.recovery, Recovery { panic: None, slow_start: None, drain_timeout });

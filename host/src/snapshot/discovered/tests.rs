@@ -58,6 +58,7 @@ fn pool(configured: &[config::Backend]) -> Pool {
             limits,
             tunnel_timeout: None,
             tls: None,
+            protocol: config::Protocol::Http1,
         },
     }
 }

@@ -1,0 +1,162 @@
+//! How an attempt gets a connection: room on one that others use, or one of its own.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use super::error::Error;
+use super::forward::{Cost, Failed, Forward};
+use super::line::Phase;
+use crate::config::Protocol;
+use crate::decide::OutcomeKind;
+use crate::pool::connect::{ConnectError, Stream, is_out_of_descriptors};
+use crate::pool::connections::Counted;
+use crate::pool::upstream::http1::Exclusive;
+use crate::pool::upstream::http2::Lease;
+use crate::pool::upstream::shared::{Shared, Unsettled};
+use crate::pool::{Member, Upstream};
+
+impl Forward<'_> {
+    /// A connection that is there already, if one can be had: one that was kept, or room on one that is shared.
+    pub(super) fn ready_connection(&self, member: &Member) -> Option<Box<Upstream>> {
+        match self.policy.protocol {
+            Protocol::Http1 => member.take_idle(),
+            Protocol::Http2 { max_streams } => self.lease(member, max_streams),
+            Protocol::Auto { max_streams } => self.lease(member, max_streams).or_else(|| member.take_idle()),
+        }
+    }
+
+    fn lease(&self, member: &Member, max_streams: u32) -> Option<Box<Upstream>> {
+        let lease = member.sharing().lease(max_streams, self.policy.tls.as_ref())?;
+        Some(Box::new(Upstream::Http2(lease)))
+    }
+
+    /// A fresh connection, or room on a shared one as soon as there is any; or how the attempt ended, and where that leaves the
+    /// request.
+    pub(super) async fn open(
+        &self,
+        member: &Member,
+        tried: &[Rc<Member>],
+    ) -> Result<Box<Upstream>, (OutcomeKind, Failed)> {
+        self.line.enter(Phase::Busy);
+        let retry = &self.policy.retry;
+        let timeout: Duration = self.policy.connect_timeout.min(self.left().unwrap_or(Duration::MAX));
+        let backend = &member.backend;
+        let elsewhere = |outcome, error| match retry.connect {
+            true => (outcome, Failed::Elsewhere(error, Cost::Nothing)),
+            false => (outcome, Failed::Final(error)),
+        };
+        let mut connecting = pin!(async {
+            match self.policy.protocol.max_streams() {
+                None => self.connect(backend, timeout).await.map(Opened::Socket),
+                Some(max_streams) => Box::pin(self.share(member, max_streams, timeout)).await,
+            }
+        });
+        let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
+            Poll::Pending if tried.len() < retry.retries as usize && self.leaves(tried, member) => Poll::Ready(None),
+            polled => polled.map(Some),
+        });
+        match connected.await {
+            Some(Ok(Opened::Socket((stream, connected)))) => match Exclusive::new(stream, Some(connected)).await {
+                Ok(exclusive) => Ok(Box::new(Upstream::Http1(exclusive))),
+                Err(_) => Err(elsewhere(OutcomeKind::ConnectError, Error::Connect)),
+            },
+            Some(Ok(Opened::Room(upstream))) => Ok(upstream),
+            None => Err((OutcomeKind::Timeout, Failed::Elsewhere(Error::ConnectTimeout, Cost::Nothing))),
+            // Our fault: nothing is held against the backend, and no other would be of use.
+            Some(Err(ConnectError::Io(error))) if is_out_of_descriptors(&error) => {
+                Err((OutcomeKind::Cancelled, Failed::Final(Error::OutOfDescriptors)))
+            }
+            Some(Err(error)) => {
+                tracing::debug!(backend = %backend.id, address = %backend.address_text, %error, "no connection");
+                Err(match error {
+                    ConnectError::Timeout(_) if self.is_over() => {
+                        (OutcomeKind::Timeout, Failed::Final(Error::RequestTimeout))
+                    }
+                    ConnectError::Timeout(_) => elsewhere(OutcomeKind::Timeout, Error::ConnectTimeout),
+                    // Our own limit says nothing of the backend.
+                    ConnectError::Limit(_) => elsewhere(OutcomeKind::Cancelled, Error::QueueTimeout),
+                    ConnectError::Io(_) | ConnectError::Tls(_) => elsewhere(OutcomeKind::ConnectError, Error::Connect),
+                })
+            }
+        }
+    }
+
+    /// Room on a connection of HTTP/2 within `timeout`: on one that is there, on one that is being made for others, or on
+    /// one of which this is the first request. A socket where ALPN has settled on HTTP/1.1.
+    async fn share(&self, member: &Member, max_streams: u32, timeout: Duration) -> Result<Opened, ConnectError> {
+        let (sharing, until) = (member.sharing(), Instant::now() + timeout);
+        let left = || until.saturating_duration_since(Instant::now());
+        loop {
+            if let Some(upstream) = self.lease(member, max_streams) {
+                return Ok(Opened::Room(upstream));
+            }
+            if sharing.is_http1() {
+                return self.open_either(member, max_streams, left()).await;
+            }
+            let Some(opening) = sharing.open(max_streams) else {
+                if tokio::time::timeout(left(), sharing.room()).await.is_err() {
+                    return Err(ConnectError::Timeout(timeout));
+                }
+                continue;
+            };
+            let mut making = pin!(self.open_either(member, max_streams, left()));
+            let made = if self.is_connection_limited() && sharing.has_any() {
+                // That no further connection may be made is no reason to wait where a request ends meanwhile.
+                let mut room = pin!(sharing.room());
+                poll_fn(|cx| match making.as_mut().poll(cx) {
+                    Poll::Ready(made) => Poll::Ready(Some(made)),
+                    Poll::Pending => room.as_mut().poll(cx).map(|()| None),
+                })
+                .await
+            } else {
+                Some(making.await)
+            };
+            drop(opening);
+            if let Some(made) = made {
+                return made;
+            }
+        }
+    }
+
+    /// A fresh connection within `timeout`, of whichever protocol.
+    async fn open_either(&self, member: &Member, max_streams: u32, timeout: Duration) -> Result<Opened, ConnectError> {
+        let began = Instant::now();
+        let (stream, connected) = self.connect(&member.backend, timeout).await?;
+        let sharing = member.sharing();
+        let is_secured = connected.tls.is_some();
+        if is_secured && !stream.is_http2() {
+            return match self.policy.protocol {
+                Protocol::Auto { .. } => {
+                    sharing.set_http1();
+                    Ok(Opened::Socket((stream, connected)))
+                }
+                _ => Err(ConnectError::Io(io::Error::other(Unsettled))),
+            };
+        }
+        let establishing = Shared::establish(stream, connected, max_streams, sharing);
+        let left = timeout.saturating_sub(began.elapsed());
+        let Ok(established) = tokio::time::timeout(left, establishing).await else {
+            return Err(ConnectError::Timeout(timeout));
+        };
+        let shared = established.map_err(io::Error::other)?;
+        sharing.join(Rc::clone(&shared), max_streams);
+        Ok(Opened::Room(Box::new(Upstream::Http2(Lease::new(shared, Rc::clone(sharing))))))
+    }
+
+    fn is_connection_limited(&self) -> bool {
+        let limits = &self.policy.limits;
+        limits.backend_connections.is_some() || limits.connections.is_some()
+    }
+}
+
+/// What opening has come to.
+enum Opened {
+    /// A socket for HTTP/1.1.
+    Socket((Stream, Counted)),
+    /// Room on a shared connection.
+    Room(Box<Upstream>),
+}
