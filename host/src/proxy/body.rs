@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use super::error::Error;
 use super::exchange::Exchange;
 use super::headers::forged;
 use super::line::{Line, Phase};
+use crate::config::Feedback;
 use crate::pool::upstream::BodyError;
 use crate::pool::{Member, Upstream};
 use crate::snapshot::Policy;
@@ -32,6 +34,18 @@ impl Body {
     /// A short text of our own.
     pub fn full(text: Bytes) -> Self {
         Self::Full(Some(text), None)
+    }
+
+    /// The same without what is not sent in answer to `HEAD`. Answers how long that is, where it is known.
+    pub fn for_head(&mut self) -> Option<usize> {
+        match self {
+            Self::Full(text, exchange) => {
+                let length = text.as_ref().map_or(0, Bytes::len);
+                *self = Self::Empty(exchange.take());
+                Some(length)
+            }
+            _ => None,
+        }
     }
 
     /// The exchange ends when the body has been sent.
@@ -82,6 +96,8 @@ pub struct UpstreamBody {
     line: Rc<Line>,
     timeout: Duration,
     max_idle: usize,
+    /// What its trailers may say of the backend.
+    feedback: Option<Arc<Feedback>>,
     /// Its trailers say how a call of gRPC ended.
     is_call: bool,
     /// When the backend was waited for last: from then on its connection counts as idle.
@@ -99,8 +115,9 @@ impl UpstreamBody {
         policy: &Policy,
         at: Instant,
     ) -> Self {
-        let (timeout, max_idle, is_call) = (policy.response_timeout, policy.max_idle, false);
-        Self { incoming, upstream: Some(upstream), member, line, timeout, max_idle, is_call, last: at, exchange: None }
+        let (timeout, max_idle, feedback) = (policy.response_timeout, policy.max_idle, policy.feedback.clone());
+        let (upstream, is_call, exchange) = (Some(upstream), false, None);
+        Self { incoming, upstream, member, line, timeout, max_idle, feedback, is_call, last: at, exchange }
     }
 
     /// The response to a call of gRPC.
@@ -134,7 +151,7 @@ impl UpstreamBody {
                     if let Some(data) = frame.data_ref() {
                         exchange.sends(data.len());
                     } else if let Some(trailers) = frame.trailers_mut() {
-                        exchange.hear(trailers, self.is_call);
+                        exchange.hear(trailers, self.feedback.as_deref(), self.is_call);
                     }
                 }
                 if self.incoming.is_end_stream() {

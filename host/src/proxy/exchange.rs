@@ -7,15 +7,19 @@ use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
+use super::line::{Line, Phase};
 use super::{Proxy, grpc};
+use crate::config::Feedback;
 use crate::decide::OutcomeKind;
 use crate::pool::{InFlight, Place};
-use crate::snapshot::View;
+use crate::snapshot::{Ledger, View};
+use crate::telemetry::counters::Traffic;
 
 /// Begins with a request's head and ends, when dropped, with the last of its response.
 pub struct Exchange {
     proxy: Rc<Proxy>,
-    view: Rc<View>,
+    line: Rc<Line>,
+    ledger: Rc<Ledger>,
     listener: usize,
     /// Position of the pool, or one behind the last for none.
     pool: usize,
@@ -48,10 +52,11 @@ pub struct Entry {
 
 impl Exchange {
     /// A request's head is there.
-    pub fn begin(proxy: &Rc<Proxy>, view: &Rc<View>, listener: usize, began: Instant) -> Box<Self> {
+    pub fn begin(proxy: &Rc<Proxy>, line: &Rc<Line>, view: &View, listener: usize, began: Instant) -> Box<Self> {
         Box::new(Self {
             proxy: Rc::clone(proxy),
-            view: Rc::clone(view),
+            line: Rc::clone(line),
+            ledger: Rc::clone(&view.ledger),
             listener,
             pool: usize::MAX,
             began,
@@ -73,8 +78,7 @@ impl Exchange {
 
     /// It goes to this pool, or to none.
     pub fn enter_pool(&mut self, pool: Option<usize>) {
-        let pools = self.view.snapshot.pools.len();
-        self.pool = pool.unwrap_or(pools);
+        self.pool = pool.unwrap_or(self.ledger.no_pool());
         if let Some(traffic) = self.traffic() {
             traffic.in_flight.add(1);
         }
@@ -111,14 +115,14 @@ impl Exchange {
         self.sent += bytes as u64;
     }
 
-    /// What the backend says in the trailers of its response: of itself, and how a call of gRPC ended.
-    pub fn hear(&mut self, trailers: &mut HeaderMap, is_call: bool) {
+    /// What the backend says in the trailers of its response: of itself, where it is listened to, and how a call of gRPC
+    /// ended.
+    pub fn hear(&mut self, trailers: &mut HeaderMap, feedback: Option<&Feedback>, is_call: bool) {
         let Some(in_flight) = &mut self.in_flight else { return };
         if is_call && grpc::is_failure(trailers) {
             in_flight.set_outcome(OutcomeKind::ServerError);
         }
-        let pool = self.view.snapshot.pools.get(self.pool);
-        if let Some(feedback) = pool.and_then(|pool| pool.policy.feedback.as_ref()) {
+        if let Some(feedback) = feedback {
             let now_us = self.proxy.clock.unix_us(Instant::now());
             in_flight.member().hear(trailers, feedback, now_us / 1000);
         }
@@ -137,16 +141,14 @@ impl Exchange {
         self.broke_off = true;
     }
 
-    fn traffic(&self) -> Option<&crate::telemetry::counters::Traffic> {
-        let listener = self.view.snapshot.listeners.get(self.listener)?;
-        Some(listener.traffic.get(self.pool)?.of(self.proxy.worker))
+    fn traffic(&self) -> Option<&Traffic> {
+        self.ledger.traffic(self.listener, self.pool, self.proxy.worker)
     }
 
     /// `time client listener pool backend attempts status bytes microseconds "METHOD target" request-id`
     fn write(&self, entry: &Entry, took: std::time::Duration, line: &mut Vec<u8>) {
-        let snapshot = &self.view.snapshot;
-        let listener = snapshot.listeners.get(self.listener).map_or("-", |listener| &*listener.name);
-        let pool = snapshot.pools.get(self.pool).map_or("-", |pool| &*pool.name);
+        let listener = self.ledger.listener(self.listener).unwrap_or("-");
+        let pool = self.ledger.pool(self.pool).unwrap_or("-");
         let backend = self.in_flight.as_ref().map_or("-", |attempt| &*attempt.member().backend.id);
         let status = self.status.map_or(0, |status| status.as_u16());
         let time = humantime::format_rfc3339_micros(SystemTime::now());
@@ -174,6 +176,10 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if self.line.phase() == Phase::Response {
+            // Of a body of our own, or one that hyper does not ask for: the next move is the client's.
+            self.line.enter(Phase::Idle);
+        }
         let took = self.began.elapsed();
         if let Some(traffic) = self.traffic() {
             traffic.in_flight.subtract(1);

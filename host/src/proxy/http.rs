@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 
 use super::body::{Body, RequestBody};
@@ -46,7 +46,7 @@ pub(super) async fn handle(
     lane.line.begin();
     let client = &lane.client;
     let (view, listener) = (client.door.view(&client.proxy), client.door.number());
-    let mut exchange = Exchange::begin(&client.proxy, &view, listener, began);
+    let mut exchange = Exchange::begin(&client.proxy, &lane.line, &view, listener, began);
     let (mut response, in_flight) = lane.answer(&view, listener, request, &mut exchange).await;
     let closes = lane.protocol != HTTP_2 && client.door.is_closed();
     if closes && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -101,6 +101,12 @@ impl Lane {
         };
         let backend = in_flight.as_ref().map(|attempt| &*attempt.member().backend);
         scope.dress(response.headers_mut(), &facts, backend);
+        if facts.method == Method::HEAD
+            && let Some(length) = response.body_mut().for_head()
+        {
+            // hyper leaves bodies out with HTTP/1.1 only.
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
         *self.client.facts.borrow_mut() = Some(facts);
         (response, in_flight)
     }

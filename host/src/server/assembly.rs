@@ -293,7 +293,7 @@ fn build_pool(
         retry: pool.retry.clone(),
         outlier: pool.outlier,
         recovery: pool.recovery,
-        feedback: pool.feedback.clone(),
+        feedback: pool.feedback.clone().map(Arc::new),
         limits: pool.limits,
         tls,
         tunnel_timeout: pool.tunnel_timeout,

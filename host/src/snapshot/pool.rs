@@ -87,7 +87,7 @@ pub struct Policy {
     /// How backends come and go.
     pub recovery: Recovery,
     /// What backends may say of themselves.
-    pub feedback: Option<Feedback>,
+    pub feedback: Option<Arc<Feedback>>,
     /// What it takes at a time.
     pub limits: config::Capacity,
     /// TLS towards them.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Comparison, Crew, Event, Fresh, Replacement, Routing, Slot, Snapshot, Steering};
+use super::{Comparison, Crew, Event, Fresh, Ledger, Replacement, Routing, Slot, Snapshot, Steering};
 use crate::decide::Fault;
 
 /// A snapshot, with this worker's steering of each of its pools.
@@ -18,6 +18,8 @@ pub struct View {
     pub steering: Vec<Rc<Steering>>,
     /// By the number of the route: its router, if it has one.
     pub routing: Rc<[Option<Rc<Routing>>]>,
+    /// For what ends after this view has gone.
+    pub ledger: Rc<Ledger>,
     /// Pools that are gone, while something goes on there.
     pub left: RefCell<Vec<Rc<Steering>>>,
     worker: usize,
@@ -39,8 +41,10 @@ impl View {
             hash_seed: snapshot.hash_seed,
         };
         let (steering, routing, events) = (Vec::new(), Rc::new([]), events.clone());
-        let left = RefCell::default();
-        Self { snapshot: Arc::new(nothing), steering, routing, left, worker, events }.next(snapshot, crew, true).0
+        let (ledger, left) = (Ledger::of(&nothing), RefCell::default());
+        Self { snapshot: Arc::new(nothing), steering, routing, ledger, left, worker, events }
+            .next(snapshot, crew, true)
+            .0
     }
 
     /// The view of `snapshot`: pools and routes of the same name keep what they have, but for the instances that
@@ -79,7 +83,8 @@ impl View {
             }
         }
         let left = RefCell::new(left);
-        (Self { snapshot, steering, routing, left, worker: self.worker, events: self.events.clone() }, refused)
+        let ledger = self.ledger.next(&snapshot);
+        (Self { snapshot, steering, routing, ledger, left, worker: self.worker, events: self.events.clone() }, refused)
     }
 
     fn next_routing(

@@ -116,3 +116,25 @@ fn a_large_amount_goes_through() {
         assert!(client.wire.exact(block.len()).expect("the echo") == block);
     }
 }
+
+#[test]
+fn a_tunnel_holds_none_of_the_tables_of_its_time() {
+    const MANY: usize = 10_000;
+    const TUNNELS: usize = 40;
+    let a = Backend::new("a", switch);
+    let many = (0..MANY).map(|n| format!("'10.0.{}.{}:1'", n / 250, n % 250 + 1)).collect::<Vec<_>>().join(", ");
+    let host = Setup::over(&[&a]).more(&format!("[pool.many]\nbackends = [{many}]")).start();
+    let memory_of = |tunnels: usize| {
+        let tunnels: Vec<_> = (0..tunnels)
+            .map(|weight| {
+                host.set_backend("many", "10.0.0.1:1", &format!("{{\"weight\":{}}}", weight % 2 + 1));
+                switched(&host, "")
+            })
+            .collect();
+        (host.memory(), tunnels)
+    };
+    let (before, few) = memory_of(4);
+    let (after, more) = memory_of(TUNNELS);
+    assert!(after < before + (20 << 20), "{} KiB before {TUNNELS} tunnels, {} KiB after", before >> 10, after >> 10);
+    drop((few, more));
+}
