@@ -64,6 +64,8 @@ mod metrics;
 mod observers;
 #[path = "e2e/outliers.rs"]
 mod outliers;
+#[path = "e2e/own_answers.rs"]
+mod own_answers;
 #[path = "e2e/pages.rs"]
 mod pages;
 #[path = "e2e/paths.rs"]

@@ -192,7 +192,8 @@ pub enum PathPolicy {
     #[default]
     AsSent,
     /// `normalise`: `/a/../b` and `//b` and `/%62` are `/b` (RFC 3986 §6.2.2, and slashes are merged). What stays unclear is
-    /// refused: a backslash, an escape that is none, control characters, dots between escaped slashes. 400.
+    /// refused: a backslash, an escape that is none, control characters, dots between escaped slashes. 400. A backend that reads `%2F` as a slash, or takes off what
+    /// follows a `;`, may still read another path: to keep somebody out of one, use `strict`.
     Normalise,
     /// `strict`: what `normalise` would change is refused, and so are escaped slashes and `;`. 400.
     Strict,

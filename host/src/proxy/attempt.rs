@@ -15,7 +15,7 @@ use super::line::Phase;
 use super::replay::Payload;
 use crate::config::Address;
 use crate::decide::{Facts, OutcomeKind};
-use crate::pool::upstream::{Outgoing, SendError};
+use crate::pool::upstream::{Outgoing, SendError, http2};
 use crate::pool::{InFlight, Member, Upstream};
 
 /// Connections in a row that turn out to be closed, or about to be, before that is held against the backend.
@@ -47,7 +47,8 @@ impl Forward<'_> {
                     }
                 },
             };
-            if matches!(*connection, Upstream::Http2(_)) && facts.headers.contains_key(UPGRADE) {
+            let is_http2 = matches!(*connection, Upstream::Http2(_));
+            if is_http2 && facts.headers.contains_key(UPGRADE) {
                 return Err(Failed::Final(Error::NoUpgrade));
             }
             let Some(body) = payload.outgoing() else { return Err(Failed::Final(Error::Reset)) };
@@ -65,6 +66,9 @@ impl Forward<'_> {
                 *told = grpc::remaining(left);
             }
             self.scope.rewrite(&mut request, facts, &member.backend);
+            if is_http2 && !http2::has_authority(&request) {
+                return Err(Failed::Final(Error::BadHost));
+            }
             let leaves = || may_follow && payload.is_whole() && self.leaves(tried, member);
             // A body that is awaited by a shared connection is not looked at when its time is over.
             let is_late = || matches!(self.line.phase(), Phase::Backend | Phase::Body) && self.line.watch().is_over();

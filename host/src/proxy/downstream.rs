@@ -27,6 +27,11 @@ impl Downstream {
         Self { socket: TokioIo::new(Strict::new(socket, Rc::clone(&line))), line }
     }
 
+    /// Whether a request's body has begun and not ended.
+    pub fn is_within_body(&self) -> bool {
+        self.socket.inner().is_within_body()
+    }
+
     /// The bare socket.
     pub fn into_inner(self) -> Socket {
         self.socket.into_inner().into_inner()

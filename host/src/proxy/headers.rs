@@ -24,12 +24,13 @@ pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-ho
 /// `X-Request-Id`
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Never pass, whatever `Connection` says.
-const ALWAYS: [HeaderName; 5] = [
+const ALWAYS: [HeaderName; 6] = [
     TRANSFER_ENCODING,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
+    HeaderName::from_static("http2-settings"),
 ];
 
 /// Longest request id that is taken over from a client.
@@ -82,8 +83,10 @@ pub fn end_hop(headers: &mut HeaderMap) -> bool {
         }
     }
     // HTTP/2 is not upgraded to any more (RFC 9113 §3.1): a backend that did would be spoken to past us.
-    let is_http2 = |protocol: &HeaderValue| protocol.as_bytes().to_ascii_lowercase().starts_with(b"h2");
-    let upgrade = upgrade && headers.get(UPGRADE).is_some_and(|protocol| !is_http2(protocol));
+    let is_http2 =
+        |protocol: &[u8]| protocol.trim_ascii().get(..2).is_some_and(|name| name.eq_ignore_ascii_case(b"h2"));
+    let asked = |value: &HeaderValue| value.as_bytes().split(|byte| *byte == b',').any(is_http2);
+    let upgrade = upgrade && headers.contains_key(UPGRADE) && !headers.get_all(UPGRADE).iter().any(asked);
     if upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     } else {

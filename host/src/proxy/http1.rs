@@ -20,7 +20,7 @@ use super::error::Error;
 use super::http::{Lane, handle};
 use super::http2;
 use super::line::{Line, Phase};
-use super::refusal::{refuse, unparsable};
+use super::refusal::{linger, refuse, unparsable};
 use super::socket::Socket;
 use super::upgrade::Upgraded;
 use crate::snapshot::Listener;
@@ -57,6 +57,7 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, listener: &Listene
     })
     .await;
     let parts = connection.into_parts();
+    let is_within_body = parts.io.is_within_body();
     let (mut socket, read) = (parts.io.into_inner(), parts.read_buf);
     let tunnel = line.tunnel.take();
     if let (Some(settings), Some(_)) = (&listener.http2, &ended)
@@ -71,11 +72,13 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, listener: &Listene
             let proxy = Rc::clone(&client.proxy);
             return Some(Upgraded { proxy, client: socket, read, tunnel, line });
         }
-        (None, _) if let Some(error) = line.violation.get() => refuse(socket, error).await,
+        (None, _) if let (Some(error), true) = (line.violation.get(), line.is_due()) => refuse(socket, error).await,
         (None, _) if line.phase() == Phase::Head && !door.is_closed() => refuse(socket, Error::HeadTimeout).await,
         (Some(_), _) if line.held_back.get().is_some() => {
             refuse(socket, unparsable(&line, &read, limits.max_head_size)).await
         }
+        // The response is there, and the rest of the request's body is not wanted.
+        (Some(Ok(())), _) if is_within_body => linger(&mut socket).await,
         (Some(Ok(())), _) => drop(socket.shutdown().await),
         // Something broke off. Reset, so that nobody takes what came for the whole.
         (Some(Err(_)), _) => drop(SockRef::from(socket.tcp()).set_linger(Some(Duration::ZERO))),

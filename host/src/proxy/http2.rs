@@ -33,16 +33,26 @@ use crate::snapshot::Listener;
 const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// What a client that speaks HTTP/2 sends first (RFC 9113 §3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// As much of a stream's response as is kept for a client that does not take it, in bytes.
 const SEND_BUFFER: usize = 64 << 10;
 
 /// Whether `read` can only be the beginning of HTTP/2 with prior knowledge: its first line as far as the version.
 pub(super) fn is_begun(read: &[u8]) -> bool {
-    const TELLING: usize = b"PRI * HTTP/2".len();
-    let common = read.len().min(PREFACE.len());
-    common >= TELLING && read[..common] == PREFACE[..common]
+    may_begin(0, read) && is_told_by(read.len())
+}
+
+/// Whether `read` may go on with the preface where `before` bytes of it have come.
+pub(super) fn may_begin(before: usize, read: &[u8]) -> bool {
+    let rest = &PREFACE[before.min(PREFACE.len())..];
+    let common = read.len().min(rest.len());
+    read[..common] == rest[..common]
+}
+
+/// Whether so many bytes of the preface tell it from HTTP/1.1.
+pub(super) fn is_told_by(bytes: usize) -> bool {
+    bytes >= b"PRI * HTTP/2".len()
 }
 
 /// Serves one connection to its end. `read` is what came of it already.

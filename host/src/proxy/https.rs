@@ -31,7 +31,8 @@ pub(super) fn response(redirect: HttpsRedirect, facts: &Facts) -> Result<Respons
     if host.is_empty() {
         return Err(Error::BadHost);
     }
-    let path = facts.uri.path_and_query().map_or("/", |path| path.as_str());
+    // `OPTIONS *` is of no path.
+    let path = facts.uri.path_and_query().map(|path| path.as_str()).filter(|path| path.starts_with('/')).unwrap_or("/");
     let location = match redirect.port {
         443 => format!("https://{host}{path}"),
         port => format!("https://{host}:{port}{path}"),

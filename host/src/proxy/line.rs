@@ -116,6 +116,7 @@ impl Line {
         self.early.set(false);
         self.stays.set(false);
         self.answering.set(false);
+        self.body_error.set(None);
         self.until.set(None);
         self.enter(Phase::Busy);
     }

@@ -12,12 +12,21 @@ use super::error::Error;
 use super::line::Line;
 use super::socket::Socket;
 
+/// How long a client is listened to after the last of what it gets.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Answers on a bare socket and closes it, so that the answer arrives before the reset that unread bytes cause.
 pub(super) async fn refuse(mut socket: Socket, error: Error) {
-    const LINGER: Duration = Duration::from_millis(500);
-    const MOST: usize = 256 << 10;
+    if let Ok(Ok(())) = tokio::time::timeout(LINGER, socket.write_all(&error.to_bytes())).await {
+        linger(&mut socket).await;
+    }
+}
+
+/// Says that nothing more comes, and reads on for a moment what is not wanted: what has been said would be lost in the
+/// reset that unread bytes cause.
+pub(super) async fn linger(socket: &mut Socket) {
+    const MOST: usize = 16 << 20;
     let _ = tokio::time::timeout(LINGER, async {
-        socket.write_all(&error.to_bytes()).await?;
         socket.shutdown().await?;
         let mut rest = [0; 4096];
         let mut read = 0;

@@ -10,6 +10,7 @@ use super::body::{Body, UpstreamBody};
 use super::error::Error;
 use super::forward::Answer;
 use super::http::Lane;
+use super::target::is_length;
 use super::upgrade::Tunnel;
 use super::{grpc, headers};
 use crate::decide::OutcomeKind;
@@ -23,7 +24,7 @@ fn is_framed_once(headers: &HeaderMap) -> bool {
     match (codings.next(), codings.next(), lengths.next(), lengths.next()) {
         (None, _, None, _) => true,
         (Some(coding), None, None, _) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
-        (None, _, Some(length), None) => length.as_bytes().iter().all(u8::is_ascii_digit),
+        (None, _, Some(length), None) => is_length(length.as_bytes()),
         _ => false,
     }
 }

@@ -1,8 +1,8 @@
 //! What a request asks for: its method, target and `Host`, checked and in one form.
 
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
 use super::error::Error;
 use super::path;
@@ -16,6 +16,9 @@ pub(super) fn normalise(facts: &mut Facts, version: Version, policy: PathPolicy)
         return Err(Error::ConnectMethod);
     }
     check_hosts(facts, version)?;
+    if version > Version::HTTP_11 {
+        check_lengths(&facts.headers)?;
+    }
     if let Some(authority) = facts.uri.authority() {
         // Without a scheme it is the form of CONNECT.
         if !matches!(facts.uri.scheme_str(), Some("http" | "https")) {
@@ -49,6 +52,21 @@ fn check_hosts(facts: &Facts, version: Version) -> Result<(), Error> {
     }
 }
 
+/// One `Content-Length` at most. In HTTP/1.1 that was seen to before the head was parsed; h2 lets the same one pass twice.
+fn check_lengths(headers: &HeaderMap) -> Result<(), Error> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    match (lengths.next(), lengths.next()) {
+        (None, _) => Ok(()),
+        (Some(length), None) if is_length(length.as_bytes()) => Ok(()),
+        _ => Err(Error::BadFraming),
+    }
+}
+
+/// Whether this is a `Content-Length` that everybody reads in the same way: digits, and no more of them than fit.
+pub(super) fn is_length(text: &[u8]) -> bool {
+    (1..=18).contains(&text.len()) && text.iter().all(u8::is_ascii_digit)
+}
+
 fn normalise_path(facts: &mut Facts, policy: PathPolicy) -> Result<(), Error> {
     let target = facts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     if target == "*" {
@@ -75,7 +93,7 @@ pub(super) fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
 }
 
 /// Whether this is a `Host` that may be passed on: a name or an address, and a port or none (RFC 3986 §3.2.2, without
-/// user information).
+/// user information). Names with escapes are none that anybody uses, and not everybody reads them.
 pub(super) fn is_valid_host(host: &[u8]) -> bool {
     let (name, port) = match host {
         [b'[', inner @ ..] => {
@@ -88,7 +106,7 @@ pub(super) fn is_valid_host(host: &[u8]) -> bool {
         }
         _ => host.split_at(host.iter().position(|byte| *byte == b':').unwrap_or(host.len())),
     };
-    let is_of_names = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte);
+    let is_of_names = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte);
     let is_port = match port {
         [] => true,
         [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
@@ -108,7 +126,7 @@ mod tests {
         }
         for host in [
             "", ":80", "a:b", "a:1:2", "[::1", "::1", "[a]", "[::1]x", "a b", "u@a", "a/b", "a,b", "a\\b", "a\"",
-            "a:123456",
+            "a%41", "a:123456",
         ] {
             assert!(!is_valid_host(host.as_bytes()), "{host}");
         }

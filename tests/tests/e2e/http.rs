@@ -111,6 +111,20 @@ fn trailers_go_both_ways() {
 }
 
 #[test]
+fn a_body_goes_with_methods_that_have_none_as_a_rule() {
+    let a = Backend::new("a", |exchange| {
+        exchange.body()?;
+        let body = exchange.request.body.clone();
+        exchange.respond(200, "", body)
+    });
+    let host = Setup::over(&[&a]).start();
+    for framed in ["transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "content-length: 3\r\n\r\nabc"] {
+        let request = format!("GET / HTTP/1.1\r\nhost: test\r\n{framed}");
+        assert_eq!(host.client().send(request).response().text(), "abc", "{framed}");
+    }
+}
+
+#[test]
 fn a_response_without_length_ends_with_its_connection() {
     let a = Backend::new("a", |exchange| {
         exchange.wire.send("HTTP/1.1 200 OK\r\nx-backend: a\r\n\r\nall until the end")?;

@@ -123,6 +123,25 @@ fn a_body_that_stops_is_a_timeout_of_its_stream() {
 }
 
 #[test]
+fn a_length_that_may_be_read_otherwise_is_400() {
+    let a = Backend::echo("a");
+    let host = Setup::over(&[&a]).start();
+    let mut client = Frames::connect(host.address());
+    let lengths: [&[(&str, &str)]; 3] = [
+        &[("content-length", "3"), ("content-length", "0003")],
+        &[("content-length", "3"), ("content-length", "3")],
+        &[("content-length", "0000000000000000003")],
+    ];
+    for (number, lengths) in lengths.into_iter().enumerate() {
+        let stream = 2 * number as u32 + 1;
+        client.send(HEADERS, END_HEADERS, stream, &frames::head("POST", "/", lengths));
+        client.send(DATA, END_STREAM, stream, b"abc");
+        assert!(!client.answered(stream), "{lengths:?}");
+    }
+    assert_eq!(a.requests(), 0);
+}
+
+#[test]
 fn what_is_malformed_is_an_error_of_the_protocol() {
     let a = Backend::echo("a");
     let host = Setup::over(&[&a]).start();

@@ -195,13 +195,17 @@ fn query_name(name: &str, value: Value<'_>) -> Option<Arc<str>> {
 
 /// Warns of routes that keep somebody out of a path which can be written in another way.
 pub(super) fn warn_of_ways_around<'a>(routes: &[Written], listeners: impl Iterator<Item = &'a Listener>, sink: &Sink) {
-    let lax: Vec<_> = listeners.filter(|listener| listener.paths == PathPolicy::AsSent).collect();
+    let lax: Vec<_> = listeners.filter(|listener| listener.paths != PathPolicy::Strict).collect();
     for Written { route, header } in routes {
         let is_all = matches!(&route.path, PathPattern::Prefix(path) if &**path == "/");
         let listener = lax.iter().find(|listener| route.listener.as_ref().is_none_or(|name| *name == listener.name));
         if let (false, false, Some(listener)) = (is_all, route.access.is_open(), listener) {
             let message = "this route keeps clients out of a path that they can write in other ways";
-            let help = format!("add `paths = \"normalise\"` or `\"strict\"` to the listener `{}`", listener.name);
+            let example = match listener.paths {
+                PathPolicy::Normalise => "backends may read `%2F` as a slash, and take off what follows a `;`: use",
+                _ => "add",
+            };
+            let help = format!("{example} `paths = \"strict\"` on the listener `{}`", listener.name);
             sink.push(Finding::warning(header.clone(), message).help(help));
         }
     }

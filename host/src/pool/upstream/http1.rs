@@ -9,7 +9,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, Request, Response};
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
@@ -62,9 +63,13 @@ impl Exclusive {
     /// `None` when `overdue` said so, otherwise why there is no response.
     pub async fn send(
         &mut self,
-        request: Request<Outgoing>,
+        mut request: Request<Outgoing>,
         mut overdue: impl FnMut() -> bool,
     ) -> Result<Response<Incoming>, Option<SendError>> {
+        if has_unsized_body(&request) {
+            // Without a length, hyper leaves the body of these out.
+            request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let (connection, ended, link) = (&mut self.connection, &mut self.ended, &self.link);
         let mut response = pin!(link.hush(|| self.sender.try_send_request(request)));
         poll_fn(|cx| {
@@ -135,4 +140,12 @@ impl Exclusive {
 /// Polls the connection; true when it has ended. Without shutdown: what ends in a tunnel is not to be closed.
 fn drive(connection: Option<&mut Connection<Stream, Outgoing>>, waker: &Waker) -> bool {
     connection.is_none_or(|connection| connection.poll_without_shutdown(&mut Context::from_waker(waker)).is_ready())
+}
+
+/// Whether a request by a method that has no body as a rule has one, of a length that is not known.
+fn has_unsized_body(request: &Request<Outgoing>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && !request.body().is_end_stream()
+        && !request.headers().contains_key(CONTENT_LENGTH)
+        && request.body().size_hint().exact().is_none()
 }

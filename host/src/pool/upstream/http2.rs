@@ -14,7 +14,7 @@ use bytes::Bytes;
 use h2::Reason;
 use http::header::HOST;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
-use http::{Request, Response, Uri, Version};
+use http::{HeaderMap, Request, Response, Uri, Version};
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
@@ -149,15 +149,23 @@ fn refusal(error: &hyper::Error) -> Option<Refusal> {
     }
 }
 
+/// Whether the request's `Host` is one that HTTP/2 can say. A client's was checked; what a rule has set may not be.
+pub fn has_authority(request: &Request<Outgoing>) -> bool {
+    authority(request.headers()).is_some()
+}
+
+fn authority(headers: &HeaderMap) -> Option<Authority> {
+    Authority::try_from(headers.get(HOST)?.as_bytes()).ok()
+}
+
 /// The request as HTTP/2 has it: scheme and authority in place of `Host` (RFC 9113 §8.3.1). What belongs to a connection of
 /// HTTP/1.1, hyper removes.
 fn on_a_stream(mut request: Request<Outgoing>, secure: bool) -> Request<Outgoing> {
-    let host = request.headers_mut().remove(HOST);
     let mut parts = Parts::default();
     parts.scheme = Some(if secure { Scheme::HTTPS } else { Scheme::HTTP });
-    // A client's was checked; what a rule has set may be no authority.
-    let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    parts.authority = Some(authority.unwrap_or_else(|| Authority::from_static("localhost")));
+    // There is one: see `has_authority`.
+    parts.authority = Some(authority(request.headers()).unwrap_or_else(|| Authority::from_static("invalid")));
+    request.headers_mut().remove(HOST);
     let target = request.uri().path_and_query().cloned();
     parts.path_and_query = Some(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
     if let Ok(uri) = Uri::from_parts(parts) {
@@ -185,6 +193,15 @@ mod tests {
         assert_eq!(sent(Method::GET, "/a?b=c", "example.com:8080", false), "http://example.com:8080/a?b=c");
         assert_eq!(sent(Method::GET, "/", "[::1]", true), "https://[::1]/");
         assert_eq!(sent(Method::OPTIONS, "*", "test", false), "http://test*");
-        assert_eq!(sent(Method::GET, "/", "no authority", false), "http://localhost/");
+    }
+
+    #[test]
+    fn every_host_that_may_be_passed_on_is_an_authority() {
+        for host in
+            ["a", "a.example:80", "127.0.0.1:1", "[::1]", "[::1]:443", "a_b", "a:", "a~!$&'()*+;=b", "%41", "a b"]
+        {
+            let request = Request::builder().header(HOST, host).body(Outgoing::Empty).expect("a request");
+            assert_eq!(has_authority(&request), !host.contains(['%', ' ']), "{host}");
+        }
     }
 }

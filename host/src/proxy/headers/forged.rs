@@ -3,7 +3,7 @@
 //! From a client that is no trusted proxy they are removed. So are names that a server in the manner of CGI cannot tell
 //! from them, `X_Forwarded_For`, from anybody. Other names with underscores pass.
 
-use http::header::{HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName};
 
 /// Whole names, beside those of [`PREFIXES`]. By the last two some frameworks take another path than the request's.
 const NAMES: [&str; 6] =
@@ -21,30 +21,49 @@ pub fn is_essential(name: &str) -> bool {
 
 /// Removes from trailers what means nothing there, or would mean something else than before the body (RFC 9110 §6.5.1).
 pub fn clean_trailers(trailers: &mut HeaderMap) {
-    let is_amiss = |name: &HeaderName| is_essential(name.as_str()) || super::is_of_the_hop(name);
-    if trailers.keys().any(is_amiss) {
-        let amiss: Vec<HeaderName> = trailers.keys().filter(|name| is_amiss(name)).cloned().collect();
-        for name in amiss {
-            trailers.remove(name);
-        }
-    }
+    remove_where(trailers, |name| {
+        is_disguised(name.as_str()) || is_essential(name.as_str()) || is_of_heads(name) || super::is_of_the_hop(name)
+    });
 }
 
 /// Removes what the client may not say. `trusted`: it is a proxy that may.
 pub fn remove(headers: &mut HeaderMap, trusted: bool) {
-    let is_forged = |name: &HeaderName| {
-        let name = name.as_str();
-        if name.contains('_') {
-            let read = name.replace('_', "-");
-            return is_essential(&read) || read == "transfer-encoding";
-        }
-        !trusted && is_of_proxies(name)
-    };
-    if headers.keys().any(is_forged) {
-        let forged: Vec<HeaderName> = headers.keys().filter(|name| is_forged(name)).cloned().collect();
-        for name in forged {
+    remove_where(headers, |name| is_disguised(name.as_str()) || !trusted && is_of_proxies(name.as_str()));
+}
+
+fn remove_where(headers: &mut HeaderMap, is_amiss: impl Fn(&HeaderName) -> bool) {
+    if headers.keys().any(&is_amiss) {
+        let amiss: Vec<HeaderName> = headers.keys().filter(|name| is_amiss(name)).cloned().collect();
+        for name in amiss {
             headers.remove(name);
         }
+    }
+}
+
+/// What is decided before a body is looked at: conditions, ranges, caching, and how the body is to be read.
+fn is_of_heads(name: &HeaderName) -> bool {
+    const NAMES: [HeaderName; 12] = [
+        header::CACHE_CONTROL,
+        header::PRAGMA,
+        header::MAX_FORWARDS,
+        header::RANGE,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::CONTENT_RANGE,
+        header::TRAILER,
+        header::SET_COOKIE,
+        header::WWW_AUTHENTICATE,
+        header::LOCATION,
+        header::VARY,
+    ];
+    name.as_str().starts_with("if-") || NAMES.contains(name)
+}
+
+/// A name that some read as one which only a proxy may set, or as what frames a message.
+fn is_disguised(name: &str) -> bool {
+    name.contains('_') && {
+        let read = name.replace('_', "-");
+        is_essential(&read) || read == "transfer-encoding"
     }
 }
 
@@ -73,6 +92,17 @@ mod tests {
         assert_eq!(left(&names, false), [""; 0]);
         assert_eq!(left(&names, true).len(), names.len());
         assert_eq!(left(&["x-forward", "x-a", "cookie"], false).len(), 3);
+    }
+
+    #[test]
+    fn trailers_say_nothing_that_belongs_before_the_body() {
+        let names =
+            ["x_forwarded_for", "x-forwarded-for", "host", "content-type", "if-match", "te", "etag", "grpc-status"];
+        let value = HeaderValue::from_static("1");
+        let mut trailers: HeaderMap =
+            names.map(|name| (HeaderName::from_static(name), value.clone())).into_iter().collect();
+        clean_trailers(&mut trailers);
+        assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["etag", "grpc-status"]);
     }
 
     #[test]

@@ -106,6 +106,11 @@ impl Framing {
         Ok(false)
     }
 
+    /// Whether a request's body has begun and not ended.
+    pub fn is_within_body(&self) -> bool {
+        !matches!(self.state, State::Head | State::Open)
+    }
+
     /// Another protocol is not what the client gets: what comes next is a request.
     pub fn close_off(&mut self) {
         if self.state == State::Open {

@@ -23,14 +23,46 @@ pub(in crate::proxy) struct Strict {
     line: Rc<Line>,
     /// A body is wrong from here on.
     broken: bool,
-    /// Whether it is HTTP/1.1 at all, once something was read: HTTP/2 is let through, to whoever finds it.
-    is_http1: Option<bool>,
+    spoken: Spoken,
+}
+
+/// Which protocol the client has begun with. HTTP/2 is let through, to whoever finds it.
+#[derive(Clone, Copy)]
+enum Spoken {
+    /// It is not known yet: so much of the preface of HTTP/2 has come.
+    Unknown(usize),
+    Http1,
+    Http2,
 }
 
 impl Strict {
     /// Nothing has been read of `socket` yet.
     pub(in crate::proxy) fn new(socket: Socket, line: Rc<Line>) -> Self {
-        Self { socket, framing: Framing::default(), line, broken: false, is_http1: None }
+        Self { socket, framing: Framing::default(), line, broken: false, spoken: Spoken::Unknown(0) }
+    }
+
+    /// Whether a request's body has begun and not ended.
+    pub(in crate::proxy) fn is_within_body(&self) -> bool {
+        self.framing.is_within_body()
+    }
+
+    /// Whether this, which was just read, is for HTTP/1.1's parser to look at.
+    fn is_http1(&mut self, read: &[u8]) -> bool {
+        let Spoken::Unknown(before) = self.spoken else { return matches!(self.spoken, Spoken::Http1) };
+        let whole = before + read.len();
+        self.spoken = if http2::may_begin(before, read) {
+            if http2::is_told_by(whole) { Spoken::Http2 } else { Spoken::Unknown(whole) }
+        } else {
+            Spoken::Http1
+        };
+        if !matches!(self.spoken, Spoken::Http1) {
+            return false;
+        }
+        // What was passed on in doubt: it is known, as it is the preface's.
+        if let Err(violation) = self.framing.look(&http2::PREFACE[..before]) {
+            self.line.violation.set(Some(violation.error));
+        }
+        true
     }
 
     /// The bare socket.
@@ -54,11 +86,15 @@ impl AsyncRead for Strict {
         if !matches!(read, Poll::Ready(Ok(()))) {
             return read;
         }
-        if !*this.is_http1.get_or_insert_with(|| !http2::is_begun(&buf.filled()[before..])) {
+        if !this.is_http1(&buf.filled()[before..]) {
             return read;
         }
         if this.line.stays.take() {
             this.framing.close_off();
+        }
+        if this.line.violation.get().is_some() {
+            buf.set_filled(before);
+            return Poll::Pending;
         }
         match this.framing.look(&buf.filled()[before..]) {
             Ok(false) => {}
