@@ -102,7 +102,10 @@ mod tests {
         let mut trailers: HeaderMap =
             names.map(|name| (HeaderName::from_static(name), value.clone())).into_iter().collect();
         clean_trailers(&mut trailers);
-        assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["etag", "grpc-status"]);
+        assert!(
+            trailers.len() == 2 && trailers.contains_key("etag") && trailers.contains_key("grpc-status"),
+            "{trailers:?}"
+        );
     }
 
     #[test]
