@@ -42,14 +42,14 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
     let can_answer = settings.tls.is_none();
     if !settings.access.permits(address.ip()) {
         if can_answer {
-            refuse(Socket::Tcp(socket), Error::Denied).await;
+            Box::pin(refuse(Socket::Tcp(socket), Error::Denied)).await;
         }
         return;
     }
     let Some(_open) = Open::begin(&proxy, &settings) else {
         settings.shed.of(proxy.worker).connections.add(1);
         if can_answer {
-            refuse_shortly(&proxy, Socket::Tcp(socket), Error::TooManyConnections).await;
+            Box::pin(refuse_shortly(&proxy, Socket::Tcp(socket), Error::TooManyConnections)).await;
         }
         return;
     };

@@ -32,6 +32,11 @@ impl Downstream {
         self.socket.inner().is_within_body()
     }
 
+    /// Ready when there is something to read, or the client has left.
+    pub fn poll_stirs(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.socket.inner().poll_stirs(cx)
+    }
+
     /// The bare socket.
     pub fn into_inner(self) -> Socket {
         self.socket.into_inner().into_inner()

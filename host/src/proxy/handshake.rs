@@ -60,7 +60,7 @@ pub(super) async fn shake(
             let why = why.as_ref().map_or("", |why| why);
             tracing::debug!(listener = %listener.name, result = end.as_str(), why, "no handshake");
             if let (HandshakeEnd::Plaintext, Some(socket)) = (end, socket.take()) {
-                refuse_shortly(proxy, Socket::Tcp(socket), Error::PlainHttp).await;
+                Box::pin(refuse_shortly(proxy, Socket::Tcp(socket), Error::PlainHttp)).await;
             }
             None
         }

@@ -36,6 +36,9 @@ pub struct Line {
     header_timeout: Duration,
     body_timeout: Duration,
     idle_timeout: Duration,
+    /// After so much of it the connection dozes.
+    doze: Cell<Duration>,
+    dozes: Cell<bool>,
     write_timeout: Duration,
     /// How long a backend is waited for, each time and in all.
     patience: Cell<Duration>,
@@ -69,6 +72,8 @@ impl Line {
             header_timeout: limits.header_timeout,
             body_timeout: limits.body_timeout,
             idle_timeout: limits.idle_timeout,
+            doze: Cell::new(Duration::MAX),
+            dozes: Cell::new(false),
             write_timeout: limits.write_timeout,
             patience: Cell::default(),
             until: Cell::default(),
@@ -100,7 +105,10 @@ impl Line {
     pub fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         match phase {
-            Phase::Idle => self.watch.set(self.idle_timeout),
+            Phase::Idle => {
+                self.dozes.set(false);
+                self.watch.set(self.idle_timeout.min(self.doze.get()));
+            }
             Phase::Head => self.watch.set(self.header_timeout),
             Phase::Body => {
                 self.watch.set(self.body_timeout);
@@ -108,6 +116,23 @@ impl Line {
             }
             Phase::Response => self.watch.set(self.write_timeout),
             Phase::Backend | Phase::Queue | Phase::Busy => self.watch.clear(),
+        }
+    }
+
+    /// From now on [`Line::falls_asleep`] says yes after this much of each idle time.
+    pub(super) fn may_doze(&self, after: Duration) {
+        self.doze.set(after);
+    }
+
+    /// Whether the connection has just been idle for long enough to doze for the rest of its idle time, which begins.
+    pub(super) fn falls_asleep(&self) -> bool {
+        let rest = self.idle_timeout.checked_sub(self.doze.get()).filter(|rest| !rest.is_zero());
+        match rest {
+            Some(rest) if self.phase.get() == Phase::Idle && self.watch.is_over() && !self.dozes.replace(true) => {
+                self.watch.set(rest);
+                true
+            }
+            _ => false,
         }
     }
 

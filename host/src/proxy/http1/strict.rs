@@ -65,6 +65,11 @@ impl Strict {
         true
     }
 
+    /// Ready when there is something to read, or the client has left.
+    pub(in crate::proxy) fn poll_stirs(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.socket.tcp().poll_read_ready(cx).map(drop)
+    }
+
     /// The bare socket.
     pub(in crate::proxy) fn into_inner(self) -> Socket {
         self.socket
