@@ -1,6 +1,7 @@
 //! Bodies, streamed in both directions: nothing is collected, and what one side does not take the other
 //! is not asked for.
 
+use std::error::Error as _;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,17 +9,24 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use h2::Reason;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::error::Error;
 use super::exchange::Exchange;
-use super::headers::forged;
+use super::headers::{self, forged};
+
+use super::grpc;
 use super::line::{Line, Phase};
 use crate::config::Feedback;
+use crate::decide::OutcomeKind;
 use crate::pool::upstream::BodyError;
 use crate::pool::{Member, Upstream};
 use crate::snapshot::Policy;
+
+/// Most bytes that a stream of HTTP/2 gets at a time: as many as a frame has by default (RFC 9113 §6.5.2).
+const PART: usize = 16 << 10;
 
 /// The body of a response to a client.
 pub enum Body {
@@ -90,6 +98,10 @@ impl HttpBody for Body {
 /// A body that comes from a backend, and the connection that it comes by.
 pub struct UpstreamBody {
     incoming: Incoming,
+    /// What came of a frame that is passed on in parts.
+    rest: Bytes,
+    /// Most bytes of a part.
+    part: usize,
     /// Given back at the end of the body.
     upstream: Option<Box<Upstream>>,
     member: Rc<Member>,
@@ -100,6 +112,8 @@ pub struct UpstreamBody {
     feedback: Option<Arc<Feedback>>,
     /// Its trailers say how a call of gRPC ended.
     is_call: bool,
+    /// When that call is to be over.
+    until: Option<Instant>,
     /// When the backend was waited for last: from then on its connection counts as idle.
     last: Instant,
     exchange: Option<Box<Exchange>>,
@@ -116,50 +130,74 @@ impl UpstreamBody {
         at: Instant,
     ) -> Self {
         let (timeout, max_idle, feedback) = (policy.response_timeout, policy.max_idle, policy.feedback.clone());
-        let (upstream, is_call, exchange) = (Some(upstream), false, None);
-        Self { incoming, upstream, member, line, timeout, max_idle, feedback, is_call, last: at, exchange }
+        let (upstream, rest, part, is_call, until, exchange) =
+            (Some(upstream), Bytes::new(), usize::MAX, false, None, None);
+        let last = at;
+        Self {
+            incoming,
+            rest,
+            part,
+            upstream,
+            member,
+            line,
+            timeout,
+            max_idle,
+            feedback,
+            is_call,
+            until,
+            last,
+            exchange,
+        }
     }
 
-    /// The response to a call of gRPC.
-    pub fn of_call(self, is_call: bool) -> Self {
-        Self { is_call, ..self }
+    /// The response to a call of gRPC, which has to be over then.
+    pub fn of_call(self, is_call: bool, until: Option<Instant>) -> Self {
+        Self { is_call, until: until.filter(|_| is_call), ..self }
+    }
+
+    /// Passed on in parts of no more than [`PART`] bytes: a stream of HTTP/2 takes a whole one for a single byte of its
+    /// window, and shows that its client takes something by asking for the next.
+    pub fn in_parts(self) -> Self {
+        Self { part: PART, ..self }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if !self.rest.is_empty() {
+            self.line.enter(Phase::Response);
+            return self.pass_on(Frame::data(Bytes::new()));
+        }
         let Some(upstream) = &mut self.upstream else {
             return Poll::Ready(None);
         };
         if self.member.is_cut() {
             // It has drained for long enough.
-            return self.broken(Error::Reset.into());
+            return self.broken(None, Error::Reset.into());
         }
         let Poll::Ready(frame) = upstream.poll_body(cx, &mut self.incoming) else {
-            if self.line.phase() == Phase::Backend {
-                if self.line.watch().is_over() {
-                    return self.broken(Error::ResponseTimeout.into());
-                }
-            } else {
-                self.line.await_backend(self.timeout, None);
-            }
             self.last = Instant::now();
+            if self.line.phase() != Phase::Backend {
+                let left = self.until.map(|until| until.saturating_duration_since(self.last));
+                self.line.await_backend(self.timeout, left);
+            } else if self.line.watch().is_over() {
+                return match self.until {
+                    Some(until) if until <= self.last => self.expired(),
+                    _ => self.broken(Some(OutcomeKind::Timeout), Error::ResponseTimeout.into()),
+                };
+            }
             return Poll::Pending;
         };
         match frame {
             Some(Ok(mut frame)) => {
                 self.line.enter(Phase::Response);
-                if let Some(exchange) = &mut self.exchange {
-                    if let Some(data) = frame.data_ref() {
-                        exchange.sends(data.len());
-                    } else if let Some(trailers) = frame.trailers_mut() {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::end_trailers(trailers);
+                    if let Some(exchange) = &mut self.exchange {
                         exchange.hear(trailers, self.feedback.as_deref(), self.is_call);
                     }
                 }
-                if self.incoming.is_end_stream() {
-                    self.complete();
-                }
-                Poll::Ready(Some(Ok(frame)))
+                self.pass_on(frame)
             }
-            Some(Err(error)) => self.broken(error.into()),
+            Some(Err(error)) => self.broken(Some(OutcomeKind::Reset), error.into()),
             None => {
                 self.complete();
                 Poll::Ready(None)
@@ -167,18 +205,55 @@ impl UpstreamBody {
         }
     }
 
+    /// A frame that has come, or the first part of it or of what is left of the last.
+    fn pass_on(&mut self, frame: Frame<Bytes>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = match frame.into_data() {
+            Ok(data) => {
+                if self.rest.is_empty() {
+                    self.rest = data;
+                }
+                let part = self.rest.split_to(self.rest.len().min(self.part));
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.sends(part.len());
+                }
+                Frame::data(part)
+            }
+            Err(frame) => frame,
+        };
+        if self.rest.is_empty() && self.incoming.is_end_stream() {
+            self.complete();
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
     /// The whole body is there; the next move is the client's.
     fn complete(&mut self) {
         self.line.enter(Phase::Idle);
+        self.line.is_answered.set(true);
         if let Some(upstream) = self.upstream.take() {
             self.member.give_back(upstream, self.last, self.max_idle);
         }
     }
 
-    /// The response cannot be completed. The head is out, so all that is left is to break off too.
-    fn broken(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    /// The time of a call of gRPC is over: its client is told so, as the server would have told it.
+    fn expired(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(exchange) = &mut self.exchange {
-            exchange.broke_off();
+            exchange.broke_off(Some(OutcomeKind::Timeout));
+        }
+        self.line.enter(Phase::Idle);
+        self.line.is_answered.set(true);
+        self.upstream = None;
+        Poll::Ready(Some(Ok(Frame::trailers(grpc::expired()))))
+    }
+
+    /// The response cannot be completed. The head is out, so all that is left is to break off too.
+    fn broken(
+        &mut self,
+        blame: Option<OutcomeKind>,
+        error: BodyError,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.broke_off(blame);
         }
         self.upstream = None;
         Poll::Ready(Some(Err(error)))
@@ -209,9 +284,10 @@ impl RequestBody {
         Self { incoming, line, left: limit.unwrap_or(u64::MAX) }
     }
 
-    fn stop(&self, error: Error) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    /// The rest does not come, for a `reason` that a backend of HTTP/2 is told.
+    fn stop(&self, error: Error, reason: Reason) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.line.body_error.set(Some(error));
-        Poll::Ready(Some(Err(error.into())))
+        Poll::Ready(Some(Err(Box::new(Stopped { error, reason: reason.into() }))))
     }
 }
 
@@ -227,12 +303,13 @@ impl HttpBody for RequestBody {
                 self.line.enter(Phase::Body);
             } else if self.line.watch().is_over() {
                 let is_request_over = self.line.is_request_over();
-                return self.stop(if is_request_over { Error::RequestTimeout } else { Error::BodyTimeout });
+                let error = if is_request_over { Error::RequestTimeout } else { Error::BodyTimeout };
+                return self.stop(error, Reason::CANCEL);
             }
             return Poll::Pending;
         };
-        // From here on it is the backend that is waited for: to take this, or to respond.
-        if !self.line.answering.get() {
+        // From here on it is the backend that is waited for: to take this, or to respond, or to go on with its response.
+        if !self.line.answering.get() || self.line.phase() == Phase::Backend {
             self.line.await_backend_again();
         }
         match frame {
@@ -240,11 +317,11 @@ impl HttpBody for RequestBody {
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                 match self.left.checked_sub(length) {
                     Some(left) => self.left = left,
-                    None => return self.stop(Error::BodyTooLarge),
+                    None => return self.stop(Error::BodyTooLarge, Reason::CANCEL),
                 }
                 Poll::Ready(Some(Ok(clean(frame))))
             }
-            Some(Err(_)) => self.stop(Error::BodyBroken),
+            Some(Err(error)) => self.stop(Error::BodyBroken, reason(&error)),
             None => Poll::Ready(None),
         }
     }
@@ -256,4 +333,19 @@ impl HttpBody for RequestBody {
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
     }
+}
+
+/// Why a client's body broke off, as it said itself with HTTP/2: most often it has cancelled its request.
+fn reason(error: &hyper::Error) -> Reason {
+    let told = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    told.filter(|error| error.is_reset() && error.is_remote()).and_then(h2::Error::reason).unwrap_or(Reason::CANCEL)
+}
+
+/// Why the rest of a request's body does not come. hyper finds the reason of a reset among the sources of an error.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+struct Stopped {
+    error: Error,
+    #[source]
+    reason: h2::Error,
 }

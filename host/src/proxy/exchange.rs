@@ -136,9 +136,12 @@ impl Exchange {
         }
     }
 
-    /// The response ended before its end.
-    pub fn broke_off(&mut self) {
+    /// The response ended before its end; `blame` says how, where that is the backend's doing.
+    pub fn broke_off(&mut self, blame: Option<OutcomeKind>) {
         self.broke_off = true;
+        if let (Some(in_flight), Some(blame)) = (&mut self.in_flight, blame) {
+            in_flight.set_outcome(blame);
+        }
     }
 
     fn traffic(&self) -> Option<&Traffic> {

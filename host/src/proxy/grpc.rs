@@ -90,6 +90,16 @@ pub(super) fn answer(error: Error) -> Response<Body> {
     response
 }
 
+/// The trailers of a call whose time is over in the middle of its response.
+pub(super) fn expired() -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(2);
+    trailers.insert(GRPC_STATUS, HeaderValue::from(status(Error::RequestTimeout)));
+    if let Ok(message) = HeaderValue::from_str(&encoded(&Error::RequestTimeout.to_string())) {
+        trailers.insert(GRPC_MESSAGE, message);
+    }
+    trailers
+}
+
 /// By the HTTP status (`http-grpc-status-mapping.md` of gRPC), but for a deadline that has passed.
 fn status(error: Error) -> u16 {
     /// `DEADLINE_EXCEEDED`

@@ -95,6 +95,11 @@ pub fn end_hop(headers: &mut HeaderMap) -> bool {
     upgrade
 }
 
+/// Removes from a backend's trailers what belongs to its connection: HTTP/2 refuses all that have it.
+pub fn end_trailers(trailers: &mut HeaderMap) {
+    forged::remove_where(trailers, is_of_the_hop);
+}
+
 /// Makes one header of the pieces in which HTTP/2 may send cookies (RFC 9113 §8.2.3).
 pub fn join_cookies(headers: &mut HeaderMap) {
     if !headers.contains_key(COOKIE) || only_one(headers, &COOKIE) {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -65,6 +65,7 @@ pub(super) async fn handle(
         None => response.body_mut().ends(exchange),
     }
     lane.line.owed.set(true);
+    lane.line.is_answered.set(!matches!(response.body(), Body::Upstream(_)));
     // What remains is the client's: to take the response, and then to ask again.
     lane.line.enter(if response.body().is_end_stream() { Phase::Idle } else { Phase::Response });
     Ok(response)
@@ -148,6 +149,8 @@ impl Lane {
         };
         let told = if grpc::is_call(&facts) { grpc::timeout(&facts.headers) } else { None };
         let timeout = pool.policy.request_timeout.into_iter().chain(told).min();
+        let until = |timeout: Option<Duration>| timeout.and_then(|timeout| exchange.began().checked_add(timeout));
+        let (until, told) = (until(timeout), until(told));
         let forward = Forward {
             proxy: &self.client.proxy,
             line: &self.line,
@@ -155,10 +158,10 @@ impl Lane {
             policy: &pool.policy,
             scope,
             hash_seed: snapshot.hash_seed,
-            until: timeout.and_then(|timeout| exchange.began().checked_add(timeout)),
+            until,
         };
         let (facts, answer) = forward.run(facts, payload, exchange).await;
-        (facts, route, answer.and_then(|answer| self.respond(answer, pool, upgrading)))
+        (facts, route, answer.and_then(|answer| self.respond(answer, pool, upgrading, told)))
     }
 
     /// Checks the request and makes its headers ready to be passed on. Answers whether it asks for an upgrade.

@@ -59,7 +59,7 @@ pub(super) fn is_told_by(bytes: usize) -> bool {
 pub(super) async fn serve(client: Rc<Client>, socket: Socket, read: Bytes, listener: &Listener, settings: &Http2) {
     let limits = &listener.limits;
     probe(&socket);
-    let deadlines = &client.proxy.deadlines;
+    let (deadlines, write_timeout) = (&client.proxy.deadlines, limits.write_timeout);
     let streams = Streams::new(deadlines.watch(), limits.header_timeout, limits.idle_timeout);
     let transport = Transport::new(socket, read, Rc::clone(&streams), Rc::clone(deadlines));
     // A stream that is done but for what the client does not take is not idle.
@@ -88,7 +88,9 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, read: Bytes, liste
             // GOAWAY: streams that are open, or on the way, are finished.
             is_leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
-            streams.leave(LAST_CALL);
+            // Whoever is there answers the PING that goes with it, and the connection ends by itself, when all that h2 still
+            // holds of responses was taken.
+            streams.leave(if streams.has_served() { write_timeout } else { LAST_CALL });
         }
         Pin::new(&mut connection).poll(cx)
     })

@@ -47,6 +47,8 @@ pub struct Line {
     pub(super) owed: Cell<bool>,
     /// More was read from the client while a response was owed.
     early: Cell<bool>,
+    /// The response is there to its end, whether or not the client has taken it.
+    pub(super) is_answered: Cell<bool>,
     /// The response's head is there: what the request's body still does is nobody's deadline.
     pub(super) answering: Cell<bool>,
     /// The status of an answer of hyper's own that was held back, to be said in our words.
@@ -79,6 +81,7 @@ impl Line {
             until: Cell::default(),
             owed: Cell::new(false),
             early: Cell::new(false),
+            is_answered: Cell::new(false),
             answering: Cell::new(false),
             held_back: Cell::new(None),
             violation: Cell::new(None),
@@ -140,6 +143,7 @@ impl Line {
     pub(super) fn begin(&self) {
         self.early.set(false);
         self.stays.set(false);
+        self.is_answered.set(false);
         self.answering.set(false);
         self.body_error.set(None);
         self.until.set(None);

@@ -1,6 +1,7 @@
 //! A backend's response on its way to the client.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode, Version};
@@ -9,7 +10,7 @@ use hyper::body::Body as _;
 use super::body::{Body, UpstreamBody};
 use super::error::Error;
 use super::forward::Answer;
-use super::http::Lane;
+use super::http::{HTTP_2, Lane};
 use super::target::is_length;
 use super::upgrade::Tunnel;
 use super::{grpc, headers};
@@ -30,12 +31,13 @@ fn is_framed_once(headers: &HeaderMap) -> bool {
 }
 
 impl Lane {
-    /// Makes a backend's response ours to send.
+    /// Makes a backend's response ours to send. A call of gRPC has to be over by `until`.
     pub(super) fn respond(
         &self,
         answer: Answer,
         pool: &Pool,
         upgrading: bool,
+        until: Option<Instant>,
     ) -> Result<(Response<Body>, Option<InFlight>), Error> {
         let Answer { response, upstream, mut in_flight, at } = answer;
         let (mut parts, incoming) = response.into_parts();
@@ -69,7 +71,9 @@ impl Lane {
             // There is no gRPC without HTTP/2.
             let is_call = matches!(*upstream, Upstream::Http2(_)) && grpc::is_answer(&parts.headers);
             let body = UpstreamBody::new(incoming, upstream, member, line, &pool.policy, at);
-            Body::Upstream(Box::new(body.of_call(is_call)))
+            // Only HTTP/2 has trailers that its clients wait for.
+            let body = body.of_call(is_call, until.filter(|_| self.protocol == HTTP_2));
+            Body::Upstream(Box::new(if self.protocol == HTTP_2 { body.in_parts() } else { body }))
         };
         Ok((Response::from_parts(parts, body), Some(in_flight)))
     }

@@ -4,6 +4,8 @@
 mod clients;
 #[path = "http2/floods.rs"]
 mod floods;
+#[path = "http2/slow_clients.rs"]
+mod slow_clients;
 
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
@@ -120,6 +122,19 @@ fn a_body_that_stops_is_a_timeout_of_its_stream() {
     assert!(!client.answered(1), "408");
     let reset = client.find("reset", |frame| frame.kind == RST_STREAM);
     assert_eq!((reset.stream, reset.code()), (1, NO_ERROR), "the rest of the body is not wanted");
+}
+
+#[test]
+fn trailers_of_http_1_1_come_without_what_is_of_its_connection() {
+    let a = Backend::new("a", |exchange| {
+        exchange.start_chunks("trailer: x-sum\r\n")?;
+        exchange.wire.send_chunk("abc")?;
+        exchange.finish_chunks("x-sum: 6\r\nconnection: x-sum\r\nkeep-alive: 5\r\n")
+    });
+    let host = Setup::over(&[&a]).start();
+    let mut client = Frames::connect(host.address());
+    client.send(HEADERS, END_HEADERS | END_STREAM, 1, &frames::head("GET", "/", &[("te", "trailers")]));
+    assert!(client.answered(1));
 }
 
 #[test]

@@ -31,7 +31,8 @@ pub fn remove(headers: &mut HeaderMap, trusted: bool) {
     remove_where(headers, |name| is_disguised(name.as_str()) || !trusted && is_of_proxies(name.as_str()));
 }
 
-fn remove_where(headers: &mut HeaderMap, is_amiss: impl Fn(&HeaderName) -> bool) {
+/// Removes the fields whose names are amiss.
+pub fn remove_where(headers: &mut HeaderMap, is_amiss: impl Fn(&HeaderName) -> bool) {
     if headers.keys().any(&is_amiss) {
         let amiss: Vec<HeaderName> = headers.keys().filter(|name| is_amiss(name)).cloned().collect();
         for name in amiss {

@@ -4,14 +4,19 @@
 //! that it has to reset itself (1024, CVE-2025-8671), CONTINUATION frames (by the size of a head, CVE-2024-27316), empty and
 //! tiny DATA frames, heads larger than may be (which are dropped as they are decoded). It does not count frames that it only
 //! has to answer or to forget: those are counted here, by their heads alone. A client has a credit of them, which grows with
-//! time, with what it takes of responses, and with requests that were served to their end.
+//! time, with what it takes of responses (by bytes and by frames: clients that measure the bandwidth answer each frame with a PING and
+//! a WINDOW_UPDATE), and with requests that were served to their end.
 
-/// Credit that a client begins with, and can have at most.
+/// Credit that a client begins with, and can have at most for time and for requests that ended well.
 const MOST: u32 = 2000;
+/// What it can have at most for frames of responses, which may all be on the way before it answers the first.
+const MOST_TAKEN: u32 = 100_000;
 /// What is added each second.
 const PER_SECOND: u64 = 100;
 /// Bytes of responses for one more.
 const BYTES: usize = 1024;
+/// What a frame of a response's body gives.
+const FRAME: u32 = 4;
 /// What a stream costs that the client resets, and what one gives that ended well: as long as not more than every other
 /// request is given up, there is no end of it.
 const RESET: u32 = 4;
@@ -28,11 +33,8 @@ const END_STREAM: u8 = 1;
 /// What one client connection may still do.
 #[derive(Debug)]
 pub(super) struct Meter {
-    /// Of the preface, or of a payload: bytes that are no head.
-    skip: usize,
-    head: [u8; HEAD],
-    /// So much of the head is there.
-    filled: usize,
+    read: Heads,
+    sent: Heads,
     frames: u64,
     last_stream: u32,
     credit: u32,
@@ -45,40 +47,26 @@ pub(super) struct Meter {
 impl Meter {
     /// Of a connection that begins at `now` (in milliseconds) with so many bytes that are no frames.
     pub(super) fn new(preface: usize, now: u64) -> Self {
-        let head = [0; HEAD];
-        Self { skip: preface, head, filled: 0, frames: 0, last_stream: 0, credit: MOST, counted: now, written: 0 }
+        let (read, sent) = (Heads::after(preface), Heads::after(0));
+        Self { read, sent, frames: 0, last_stream: 0, credit: MOST, counted: now, written: 0 }
     }
 
     /// What came from the client. False when it was too much.
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> bool {
-        loop {
-            let skipped = self.skip.min(bytes.len());
-            self.skip -= skipped;
-            bytes = &bytes[skipped..];
-            if bytes.is_empty() {
-                return true;
-            }
-            let part = (HEAD - self.filled).min(bytes.len());
-            self.head[self.filled..self.filled + part].copy_from_slice(&bytes[..part]);
-            self.filled += part;
-            bytes = &bytes[part..];
-            if self.filled < HEAD {
-                return true;
-            }
-            self.filled = 0;
-            let cost = self.frame();
+        while let Some(head) = self.read.next(&mut bytes) {
+            let cost = self.frame(head);
             match self.credit.checked_sub(cost) {
                 Some(left) => self.credit = left,
                 None => return false,
             }
         }
+        true
     }
 
-    /// A frame's head is there: notes where the next begins. Answers what it costs.
-    fn frame(&mut self) -> u32 {
-        let [a, b, c, kind, flags, stream @ ..] = self.head;
-        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        self.skip = length;
+    /// A frame's head is there. Answers what it costs.
+    fn frame(&mut self, head: [u8; HEAD]) -> u32 {
+        let [_, _, _, kind, flags, stream @ ..] = head;
+        let length = length(head);
         self.frames += 1;
         match kind {
             DATA => u32::from(length == 0 && flags & END_STREAM == 0),
@@ -102,11 +90,19 @@ impl Meter {
         }
     }
 
-    /// The client took so many bytes.
-    pub(super) fn wrote(&mut self, bytes: usize) {
-        self.written = self.written.saturating_add(bytes);
+    /// The client took these bytes. Answers whether something of a response's body is among them.
+    pub(super) fn wrote(&mut self, mut bytes: &[u8]) -> bool {
+        self.written = self.written.saturating_add(bytes.len());
         self.earn(u32::try_from(self.written / BYTES).unwrap_or(MOST));
         self.written %= BYTES;
+        let mut of_a_body = !bytes.is_empty() && self.sent.is_within(DATA);
+        while let Some(head) = self.sent.next(&mut bytes) {
+            if head[3] == DATA {
+                self.credit = self.credit.max(self.credit.saturating_add(FRAME).min(MOST_TAKEN));
+                of_a_body = true;
+            }
+        }
+        of_a_body
     }
 
     /// So many streams ended well.
@@ -115,7 +111,7 @@ impl Meter {
     }
 
     fn earn(&mut self, credit: u32) {
-        self.credit = self.credit.saturating_add(credit).min(MOST);
+        self.credit = self.credit.max(self.credit.saturating_add(credit).min(MOST));
     }
 
     /// Frames whose heads were seen.
@@ -127,6 +123,51 @@ impl Meter {
     pub(super) fn last_stream(&self) -> u32 {
         self.last_stream
     }
+}
+
+/// The heads of frames in bytes that come in any pieces.
+#[derive(Debug)]
+struct Heads {
+    /// Of the preface, or of a payload: bytes that are no head.
+    skip: usize,
+    /// The present one, or the last.
+    head: [u8; HEAD],
+    /// So much of the present one is there.
+    filled: usize,
+}
+
+impl Heads {
+    /// Behind so many bytes that are no frames.
+    fn after(skip: usize) -> Self {
+        Self { skip, head: [0; HEAD], filled: 0 }
+    }
+
+    /// The next head that ends in `bytes`, which are taken up to there.
+    fn next(&mut self, bytes: &mut &[u8]) -> Option<[u8; HEAD]> {
+        let skipped = self.skip.min(bytes.len());
+        self.skip -= skipped;
+        *bytes = &bytes[skipped..];
+        let (part, rest) = bytes.split_at((HEAD - self.filled).min(bytes.len()));
+        self.head[self.filled..self.filled + part.len()].copy_from_slice(part);
+        self.filled += part.len();
+        *bytes = rest;
+        if self.filled < HEAD {
+            return None;
+        }
+        self.filled = 0;
+        self.skip = length(self.head);
+        Some(self.head)
+    }
+
+    /// Whether what comes next is the payload of a frame of this kind.
+    fn is_within(&self, kind: u8) -> bool {
+        self.skip > 0 && self.filled == 0 && self.head[3] == kind
+    }
+}
+
+/// How long the payload behind this head is.
+fn length([a, b, c, ..]: [u8; HEAD]) -> usize {
+    usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)
 }
 
 #[cfg(test)]
@@ -181,8 +222,27 @@ mod tests {
         let mut meter = Meter::new(0, 0);
         for _ in 0..10_000 {
             assert!(meter.read(&frame(8, 0, 0, 4).repeat(2)));
-            meter.wrote(32 << 10);
+            meter.wrote(&[0; 32 << 10]);
         }
+    }
+
+    #[test]
+    fn each_frame_of_a_response_may_be_answered() {
+        let mut meter = Meter::new(0, 0);
+        for _ in 0..10_000 {
+            assert!(meter.wrote(&frame(DATA, 0, 1, 25)));
+            assert!(meter.read(&[frame(6, 0, 0, 8), frame(8, 0, 0, 4)].concat()));
+        }
+        assert!(!meter.wrote(&frame(6, 1, 0, 8)), "what answers a PING is no response");
+    }
+
+    #[test]
+    fn a_part_of_a_body_is_one() {
+        let mut meter = Meter::new(0, 0);
+        let bytes = frame(DATA, 0, 1, 25);
+        assert!(!meter.wrote(&bytes[..4]));
+        assert!(meter.wrote(&bytes[4..9]) && meter.wrote(&bytes[9..20]) && meter.wrote(&bytes[20..]));
+        assert!(!meter.wrote(&frame(HEADERS, 4, 3, 5)));
     }
 
     proptest! {
@@ -208,11 +268,11 @@ mod tests {
 
         /// Nothing makes it panic.
         #[test]
-        fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..500), now: u64, wrote: usize) {
+        fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..500), now: u64) {
             let mut meter = Meter::new(24, 0);
             meter.read(&bytes);
             meter.pass(now);
-            meter.wrote(wrote);
+            meter.wrote(&bytes);
             meter.completed(u32::MAX);
         }
     }

@@ -23,6 +23,7 @@ pub(super) struct Streams {
     /// How long the connection may be without a stream.
     patience: Cell<Duration>,
     has_begun: Cell<bool>,
+    has_served: Cell<bool>,
     is_flooded: Cell<bool>,
     /// Of the stream that is being started.
     starting: RefCell<Option<Rc<Line>>>,
@@ -33,9 +34,9 @@ impl Streams {
     pub(super) fn new(watch: Watch, header_timeout: Duration, idle_timeout: Duration) -> Rc<Self> {
         watch.set(header_timeout);
         let (open, completed, starting) = Default::default();
-        let (has_begun, is_flooded) = Default::default();
+        let (has_begun, has_served, is_flooded) = Default::default();
         let patience = Cell::new(idle_timeout);
-        Rc::new(Self { open, completed, watch, patience, has_begun, is_flooded, starting })
+        Rc::new(Self { open, completed, watch, patience, has_begun, has_served, is_flooded, starting })
     }
 
     /// The deadline of the connection.
@@ -56,6 +57,19 @@ impl Streams {
         if self.open.get() == 0 {
             self.watch.set(patience);
         }
+    }
+
+    /// The client took something of a response's body. What is left of one may have been handed to h2 before its stream
+    /// ended here.
+    pub(super) fn took(&self) {
+        if self.has_begun.get() && self.open.get() == 0 {
+            self.watch.set(self.patience.get());
+        }
+    }
+
+    /// Whether there was a stream at all.
+    pub(super) fn has_served(&self) -> bool {
+        self.has_served.get()
     }
 
     /// The next task is of a stream with this line.
@@ -116,6 +130,7 @@ impl<F> Stream<F> {
     fn new(streams: Rc<Streams>, line: Rc<Line>, future: F) -> Self {
         streams.open.set(streams.open.get() + 1);
         streams.watch.clear();
+        streams.has_served.set(true);
         Self { open: Open(streams), line, future }
     }
 }
@@ -127,7 +142,9 @@ impl<F: Future<Output = ()>> Future for Stream<F> {
         let this = self.project();
         this.line.watch().wakes(cx.waker());
         if this.future.poll(cx).is_ready() {
-            this.open.0.completed.set(this.open.0.completed.get() + 1);
+            // One that was reset is over too, but not well.
+            let well = u32::from(this.line.is_answered.get());
+            this.open.0.completed.set(this.open.0.completed.get() + well);
             return Poll::Ready(());
         }
         // Whoever waits for a backend or a body sees to it himself. This is a client that takes nothing of its response.

@@ -53,10 +53,18 @@ impl Transport {
         Err(io::Error::other("too many frames that do nothing"))
     }
 
-    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
+    /// Counts what of `bytes` the client took.
+    fn wrote<'b>(&mut self, written: &Poll<io::Result<usize>>, bytes: impl IntoIterator<Item = &'b [u8]>) {
         self.is_flushed = false;
-        if let Poll::Ready(Ok(bytes)) = written {
-            self.meter.wrote(*bytes);
+        let Poll::Ready(Ok(mut taken)) = *written else { return };
+        let mut of_a_body = false;
+        for bytes in bytes {
+            let part = &bytes[..taken.min(bytes.len())];
+            taken -= part.len();
+            of_a_body |= self.meter.wrote(part);
+        }
+        if of_a_body {
+            self.streams.took();
         }
     }
 }
@@ -85,7 +93,7 @@ impl AsyncRead for Transport {
 impl AsyncWrite for Transport {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, buf);
-        self.wrote(&written);
+        self.wrote(&written, [buf]);
         written
     }
 
@@ -109,7 +117,7 @@ impl AsyncWrite for Transport {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
-        self.wrote(&written);
+        self.wrote(&written, bufs.iter().map(|buf| &**buf));
         written
     }
 }

@@ -67,6 +67,58 @@ fn streams_that_are_opened_and_reset_end_their_connection() {
 }
 
 #[test]
+fn resets_that_wait_for_an_answer_in_between_are_counted_too() {
+    let a = Backend::silent("a");
+    let host = Setup::over(&[&a]).start();
+    let mut client = Frames::connect(host.address());
+    for stream in 0..MANY {
+        let stream = u32::try_from(2 * stream + 1).expect("few");
+        let get = frames::bytes(HEADERS, END_HEADERS | 1, stream, &frames::head("GET", "/", &[]));
+        let ping = frames::bytes(PING, 0, 0, &[0; 8]);
+        let asked = client.wire.send([get, ping].concat());
+        // When this is answered, the request is no longer one that h2 keeps to itself.
+        let answered = std::iter::from_fn(|| client.frame()).find(|frame| frame.kind == PING);
+        let reset = frames::bytes(RST_STREAM, 0, stream, &8u32.to_be_bytes());
+        if asked.is_err() || answered.is_none() || client.wire.send(reset).is_err() {
+            break;
+        }
+    }
+    assert!(a.requests() < 5000, "{} requests", a.requests());
+    let labels = [("listener", "web"), ("reason", "flood")];
+    eventually("it is counted", || host.metrics().sum("trimtab_shed_connections_total", &labels) == 1.0);
+}
+
+#[test]
+fn each_frame_of_a_response_may_be_answered() {
+    const MESSAGES: usize = 5000;
+    let a = Backend::new("a", |exchange| {
+        exchange.start_chunks("")?;
+        for _ in 0..MESSAGES {
+            exchange.wire.send_chunk("a short message")?;
+        }
+        exchange.finish_chunks("")
+    });
+    let host = Setup::over(&[&a]).start();
+    let mut client = Frames::connect(host.address());
+    client.get(1, "/");
+    loop {
+        let frame = client.find("data", |frame| frame.kind == DATA);
+        if frame.ends() {
+            break;
+        }
+        // As clients do that find out how much the way takes.
+        client.send(PING, 0, 0, &[0; 8]);
+        if !frame.payload.is_empty() {
+            let taken = u32::try_from(frame.payload.len()).expect("few").to_be_bytes();
+            client.send(WINDOW_UPDATE, 0, 0, &taken);
+            client.send(WINDOW_UPDATE, 0, 1, &taken);
+        }
+    }
+    client.get(3, "/none");
+    client.find("another response", |frame| frame.stream == 3 && frame.is_ok());
+}
+
+#[test]
 fn a_head_without_end_ends_its_connection() {
     let a = Backend::echo("a");
     let host = Setup::over(&[&a]).start();

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::thread::{JoinHandle, spawn};
 
 use trimtab_tests::backend::entry;
-use trimtab_tests::frames::{self, DATA, END_HEADERS, Frames, GOAWAY, HEADERS, RST_STREAM};
+use trimtab_tests::frames::{self, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM};
 use trimtab_tests::{Setup, Streams, eventually, under_load};
 
 use super::{H2, over};
@@ -116,6 +116,55 @@ fn a_client_of_http_1_1_that_leaves_does_too() {
     drop(client);
     eventually("it is cancelled", || a.running() == 0);
     assert_eq!((a.accepted(), a.open()), (1, 1));
+}
+
+#[test]
+fn a_client_that_cancels_an_upload_is_heard() {
+    let (entry, backend) = framed(|listener| {
+        let mut frames = Frames::accept(listener, &[]);
+        let mut codes = Vec::new();
+        for answered in [false, true] {
+            let stream = frames.asked();
+            if answered {
+                frames.send(HEADERS, END_HEADERS, stream, &[0x88]);
+            }
+            let reset = frames.find("reset", |frame| frame.kind == RST_STREAM);
+            codes.push((reset.stream == stream, reset.code()));
+        }
+        codes
+    });
+    let host = Setup::of([entry]).pool(H2).workers(1).start();
+    let mut client = Frames::connect(host.address());
+    client.send(HEADERS, END_HEADERS, 1, &frames::head("POST", "/", &[]));
+    client.send(DATA, 0, 1, b"some");
+    eventually("the backend has it", || host.backend("web", "framed")["in_flight"] == 1);
+    client.send(RST_STREAM, 0, 1, &CANCEL.to_be_bytes());
+    client.send(HEADERS, END_HEADERS, 3, &frames::head("POST", "/", &[]));
+    client.send(DATA, 0, 3, b"some");
+    client.find("a head", |frame| frame.stream == 3 && frame.is_ok());
+    client.send(RST_STREAM, 0, 3, &CANCEL.to_be_bytes());
+    assert_eq!(backend.join().expect("resets"), [(true, CANCEL); 2]);
+}
+
+#[test]
+fn a_call_whose_time_is_over_ends_in_the_middle_of_its_response() {
+    let (entry, backend) = framed(|listener| {
+        let mut frames = Frames::accept(listener, &[]);
+        let stream = frames.asked();
+        let kind = frames::fields_of(&[(":status", "200"), ("content-type", "application/grpc")]);
+        frames.send(HEADERS, END_HEADERS, stream, &kind);
+        frames.send(DATA, 0, stream, &[0; 5]);
+        frames.find("reset", |frame| frame.kind == RST_STREAM).code()
+    });
+    let host = Setup::of([entry]).pool(H2).workers(1).start();
+    let mut client = Frames::connect(host.address());
+    let call = [("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", "300m")];
+    client.send(HEADERS, END_HEADERS | END_STREAM, 1, &frames::head("POST", "/", &call));
+    let end = client.find("end", |frame| frame.ends());
+    assert_eq!(end.kind, HEADERS, "trailers");
+    let text = String::from_utf8_lossy(&end.payload);
+    assert!(text.contains("grpc-status") || end.payload.len() > 4, "{text}");
+    assert_eq!(backend.join().expect("a reset"), CANCEL);
 }
 
 #[test]
