@@ -36,6 +36,7 @@ pub mod socket;
 mod target;
 mod tunnels;
 pub mod upgrade;
+pub mod websocket;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -148,6 +149,11 @@ impl Proxy {
     /// What a decision at `now` is made from.
     fn circumstances<'a>(&self, now: Instant, hash_seed: u64, tried: &'a [Rc<Member>]) -> Circumstances<'a> {
         Circumstances { random: self.random(), now, now_us: self.clock.unix_us(now), hash_seed, tried }
+    }
+
+    /// Sixteen bytes that nobody has used.
+    fn nonce(&self) -> [u8; 16] {
+        self.random.borrow_mut().u128(..).to_ne_bytes()
     }
 
     fn random(&self) -> u64 {

@@ -104,6 +104,11 @@ impl Caller {
         self
     }
 
+    /// What it is configured with, and whom it asks for.
+    pub(crate) fn parts(&self) -> (Arc<ClientConfig>, ServerName<'static>) {
+        (Arc::new(self.config.clone()), self.name.clone())
+    }
+
     /// Connects and shakes hands.
     ///
     /// # Errors

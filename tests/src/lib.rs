@@ -29,6 +29,7 @@ pub mod tally;
 pub mod unreachable;
 pub mod valve;
 pub mod wait;
+pub mod websocket;
 pub mod wire;
 
 pub use backend::{Backend, Exchange, Next};

@@ -22,6 +22,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::backend::entry;
+use crate::websocket;
 
 /// A server that listens until it is dropped.
 pub struct Streams {
@@ -35,6 +36,10 @@ struct Shared {
     name: String,
     tls: Option<Arc<ServerConfig>>,
     max_streams: u32,
+    /// Without TLS, it is HTTP/2 that is spoken.
+    is_http2: bool,
+    /// It takes an extended CONNECT.
+    takes_connect: bool,
     /// Requests to `/wait` are answered.
     is_open: watch::Sender<bool>,
     /// Grows when all connections are to be left.
@@ -53,6 +58,8 @@ pub struct Seen {
     pub version: String,
     /// With scheme and authority.
     pub target: String,
+    /// Its method.
+    pub method: String,
     /// Its headers.
     pub headers: HeaderMap,
 }
@@ -78,6 +85,24 @@ impl Streams {
     /// `/large` with 4 MiB. Takes `max_streams` requests at a time on each connection.
     #[must_use]
     pub fn start(name: &str, tls: Option<Arc<ServerConfig>>, max_streams: u32) -> Self {
+        Self::serving(name, tls, max_streams, true, false)
+    }
+
+    /// The same, which opens WebSockets too and echoes their bytes: by extended CONNECT where it `takes_connect`, by an
+    /// upgrade where HTTP/1.1 is spoken. That is by ALPN, or without TLS unless it `is_http2`. At a path of `/closed` it opens
+    /// none, and answers 403.
+    #[must_use]
+    pub fn websockets(name: &str, tls: Option<Arc<ServerConfig>>, is_http2: bool, takes_connect: bool) -> Self {
+        Self::serving(name, tls, 100, is_http2, takes_connect)
+    }
+
+    fn serving(
+        name: &str,
+        tls: Option<Arc<ServerConfig>>,
+        max_streams: u32,
+        is_http2: bool,
+        takes_connect: bool,
+    ) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port of loopback");
         let address = listener.local_addr().expect("a listener has an address");
         listener.set_nonblocking(true).expect("a listener that does not block");
@@ -86,6 +111,8 @@ impl Streams {
             name: name.to_owned(),
             tls,
             max_streams,
+            is_http2,
+            takes_connect,
             is_open: watch::Sender::new(false),
             leaves: watch::Sender::new(0),
             accepted,
@@ -185,7 +212,7 @@ impl Shared {
     async fn serve(self: &Arc<Self>, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
         match &self.tls {
-            None => self.converse(stream, true).await,
+            None => self.converse(stream, self.is_http2).await,
             Some(config) => {
                 if let Ok(stream) = TlsAcceptor::from(Arc::clone(config)).accept(stream).await {
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -201,11 +228,15 @@ impl Shared {
             async move { shared.answer(request).await }
         });
         if !http2 {
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+            let builder = hyper::server::conn::http1::Builder::new();
+            let _ = builder.serve_connection(TokioIo::new(stream), answer).with_upgrades().await;
             return;
         }
         let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         builder.max_concurrent_streams(self.max_streams);
+        if self.takes_connect {
+            builder.enable_connect_protocol();
+        }
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), answer));
         let mut leaves = self.leaves.subscribe();
         tokio::select! {
@@ -217,19 +248,29 @@ impl Shared {
 
     async fn answer(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<BoxBody<Bytes, hyper::Error>>, Infallible> {
         let (_running, running) = Count::new(&self.running);
         self.most_running.fetch_max(running, SeqCst);
+        let socket = websocket::answer(&mut request);
         let (head, body) = request.into_parts();
         let path = head.uri.path().to_owned();
         let (version, target) = (format!("{:?}", head.version), head.uri.to_string());
-        let seen = Seen { version, target, headers: head.headers };
+        let seen = Seen { version, target, method: head.method.to_string(), headers: head.headers };
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
         if path == "/wait" {
             let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
         }
         let whole = |body: Bytes| Full::new(body).map_err(|never| match never {});
+        if let Some((mut response, opened)) = socket.filter(|_| path != "/closed") {
+            let shared = Arc::clone(&self);
+            tokio::spawn(async move {
+                let _running = Count::new(&shared.running);
+                websocket::echo(opened).await;
+            });
+            response.headers_mut().insert("x-backend", HeaderValue::from_str(&self.name).expect("a value"));
+            return Ok(response.map(|()| whole(Bytes::new()).boxed()));
+        }
         let body = if let Some(status) = path.strip_prefix("/status/") {
             let status = HeaderValue::from_str(status).expect("a status");
             let trailers = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), status)]);
@@ -239,7 +280,11 @@ impl Shared {
         } else {
             body.boxed()
         };
-        let response = Response::builder().header("x-backend", &self.name).header("content-type", "application/grpc");
+        let status = if path == "/closed" { 403 } else { 200 };
+        let response = Response::builder()
+            .status(status)
+            .header("x-backend", &self.name)
+            .header("content-type", "application/grpc");
         Ok(response.body(body).expect("a response"))
     }
 }

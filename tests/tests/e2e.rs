@@ -108,3 +108,5 @@ mod tls;
 mod tunnels;
 #[path = "e2e/upgrade.rs"]
 mod upgrade;
+#[path = "e2e/websocket_streams.rs"]
+mod websocket_streams;

@@ -29,8 +29,10 @@ pub enum Stream {
 impl Stream {
     /// Ends it by a reset when it is dropped, so that nobody takes what came for the whole (TCP only).
     pub fn reset_when_dropped(&self) {
-        if let Self::Tcp(stream) = self {
-            let _ = SockRef::from(stream.inner()).set_linger(Some(Duration::ZERO));
+        match self {
+            Self::Tcp(stream) => drop(SockRef::from(stream.inner()).set_linger(Some(Duration::ZERO))),
+            Self::Unix(_) => {}
+            Self::Tls(stream) => stream.inner().get_ref().0.reset_when_dropped(),
         }
     }
 

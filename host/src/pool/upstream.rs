@@ -2,11 +2,15 @@
 //!
 //! Which of them it is is settled when it is [opened](crate::proxy), and who keeps it is [`Member`](super::Member)'s to say.
 
+pub mod conduit;
+pub mod duplex;
 pub mod http1;
 pub mod http2;
 pub mod shared;
+mod tasks;
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -14,10 +18,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 
+use self::conduit::Conduit;
 use self::http1::Exclusive;
 use self::http2::Lease;
-use super::connect::Stream;
+use self::tasks::Announcement;
 use super::connections::Counted;
 use crate::tls::Connector;
 
@@ -42,6 +48,8 @@ pub enum Outgoing {
     Empty,
     /// Comes from the client as it is read.
     Stream(Pin<Box<dyn Body<Data = Bytes, Error = BodyError>>>),
+    /// None: what follows a CONNECT is no body.
+    Tunnel(Rc<Announcement>),
 }
 
 impl Body for Outgoing {
@@ -50,7 +58,7 @@ impl Body for Outgoing {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
-            Self::Empty => Poll::Ready(None),
+            Self::Empty | Self::Tunnel(_) => Poll::Ready(None),
             Self::Stream(body) => body.as_mut().poll_frame(cx),
         }
     }
@@ -58,13 +66,17 @@ impl Body for Outgoing {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
+            Self::Tunnel(announcement) => {
+                announcement.announce();
+                true
+            }
             Self::Stream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
+            Self::Empty | Self::Tunnel(_) => SizeHint::with_exact(0),
             Self::Stream(body) => body.size_hint(),
         }
     }
@@ -86,6 +98,7 @@ impl std::fmt::Debug for Outgoing {
         f.write_str(match self {
             Self::Empty => "Empty",
             Self::Stream(_) => "Stream",
+            Self::Tunnel(_) => "Tunnel",
         })
     }
 }
@@ -157,11 +170,15 @@ impl Upstream {
         }
     }
 
-    /// After `101 Switching Protocols`: the bare socket, what was already read from it, and what it counts by.
-    pub fn into_socket(self) -> Option<(Stream, Bytes, Option<Counted>)> {
+    /// After the backend has agreed to another protocol: what carries that, what was already read of it, and what it counts
+    /// by. With HTTP/2, the stream was `opened` with the response.
+    pub fn into_conduit(self, opened: Option<OnUpgrade>) -> Option<(Conduit, Bytes, Option<Counted>)> {
         match self {
-            Self::Http1(exclusive) => exclusive.into_socket(),
-            Self::Http2(_) => None,
+            Self::Http1(exclusive) => {
+                let (socket, read, connected) = exclusive.into_socket()?;
+                Some((Conduit::Socket(socket), read, connected))
+            }
+            Self::Http2(lease) => Some((Conduit::Stream(Box::new(lease.into_stream(opened?)?)), Bytes::new(), None)),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::pool::queue::order::Wish;
 use crate::pool::queue::{Same, Ticket, Turn, Waited};
 use crate::pool::{Backend, Claim, Member, Place};
 use crate::snapshot::decision::{Circumstances, Picked};
+use crate::tls::Connector;
 
 /// A decision that is not [`Picked::Full`], and when it was made.
 type Admitted = Result<(Picked, Instant), Error>;
@@ -152,12 +153,13 @@ impl Forward<'_> {
         .await
     }
 
-    /// A connection to a backend within `timeout`, once there are fewer than it may have. Where there is no descriptor
+    /// A connection to a backend within `timeout`, secured by `tls`, once there are fewer than it may have. Where there is no descriptor
     /// left, idle connections to backends are closed for one.
     pub(super) async fn connect(
         &self,
         backend: &Arc<Backend>,
         timeout: Duration,
+        tls: Option<&Connector>,
     ) -> Result<(Stream, Counted), ConnectError> {
         let (began, limits, ask) = (Instant::now(), &self.policy.limits, || self.proxy.bells.ring());
         let counted = async {
@@ -176,7 +178,6 @@ impl Forward<'_> {
             None => counted.await,
             Some(_) => tokio::time::timeout(timeout, counted).await.map_err(|_| ConnectError::Limit(timeout))?,
         };
-        let tls = self.policy.tls.as_deref();
         match connect(&backend.address, tls, timeout.saturating_sub(began.elapsed())).await {
             Err(ConnectError::Io(error)) if is_out_of_descriptors(&error) => {
                 self.proxy.give_up_idle(false);

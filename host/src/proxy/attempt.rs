@@ -5,7 +5,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::header::{HOST, HeaderValue, UPGRADE};
+use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, Request, StatusCode};
 
 use super::error::Error;
@@ -39,7 +39,7 @@ impl Forward<'_> {
         loop {
             let mut connection = match upstream.take() {
                 Some(kept) => kept,
-                None => match Box::pin(self.open(member, tried)).await {
+                None => match Box::pin(self.open(member, tried, false)).await {
                     Ok(fresh) => fresh,
                     Err(failed) => {
                         in_flight.set_outcome(failed.0);
@@ -47,9 +47,14 @@ impl Forward<'_> {
                     }
                 },
             };
-            let is_http2 = matches!(*connection, Upstream::Http2(_));
-            if is_http2 && facts.headers.contains_key(UPGRADE) {
-                return Err(Failed::Final(Error::NoUpgrade));
+            if self.switch.is_some() {
+                match Box::pin(self.able(connection, facts, payload, member, tried)).await {
+                    Ok(able) => connection = able,
+                    Err(failed) => {
+                        in_flight.set_outcome(failed.0);
+                        return Err(failed.1);
+                    }
+                }
             }
             let Some(body) = payload.outgoing() else { return Err(Failed::Final(Error::Reset)) };
             let timeout = self.policy.response_timeout;
@@ -66,15 +71,23 @@ impl Forward<'_> {
                 *told = grpc::remaining(left);
             }
             self.scope.rewrite(&mut request, facts, &member.backend);
-            if is_http2 && !http2::has_authority(&request) {
+            if matches!(*connection, Upstream::Http2(_)) && !http2::has_authority(&request) {
                 return Err(Failed::Final(Error::BadHost));
             }
+            let asked = match self.switch.map(|switch| self.ask(switch, &mut request, &connection)).transpose() {
+                Ok(asked) => asked,
+                Err(error) => return Err(Failed::Final(error)),
+            };
             let leaves = || may_follow && payload.is_whole() && self.leaves(tried, member);
             // A body that is awaited by a shared connection is not looked at when its time is over.
             let is_late = || matches!(self.line.phase(), Phase::Backend | Phase::Body) && self.line.watch().is_over();
             let failed = match connection.send(request, || is_late() || leaves()).await {
                 Ok(mut response) => {
                     let now = Instant::now();
+                    if let Some(Err(error)) = asked.map(|asked| asked.settle(&mut response)) {
+                        in_flight.set_outcome(OutcomeKind::Reset);
+                        return Err(Failed::Final(error));
+                    }
                     let kind = kind(facts, response.status(), response.headers());
                     let latency = in_flight.answered(response.status().as_u16(), kind, now);
                     let now_us = self.proxy.clock.unix_us(now);

@@ -16,6 +16,7 @@ use super::grpc;
 use super::line::Line;
 use super::replay::Payload;
 use super::rules::Scope;
+use super::websocket::Switch;
 use crate::config::Retry;
 use crate::decide::{Facts, Head};
 use crate::pool::{InFlight, Member, Upstream};
@@ -59,6 +60,8 @@ pub struct Forward<'a> {
     pub hash_seed: u64,
     /// When the head of a response must be there.
     pub until: Option<Instant>,
+    /// To go on with another protocol.
+    pub switch: Option<&'a Switch>,
 }
 
 /// Where a failed attempt leaves the request.

@@ -19,6 +19,7 @@ use super::line::{Line, Phase};
 use super::replay::Payload;
 use super::rules::Scope;
 use super::target;
+use super::websocket::{self, Switch};
 use super::{grpc, headers};
 use crate::decide::Facts;
 use crate::pool::InFlight;
@@ -80,7 +81,12 @@ impl Lane {
         exchange: &mut Exchange,
     ) -> (Response<Body>, Option<InFlight>) {
         let Some(listener) = view.snapshot.listeners.get(number) else { return (Error::NoRoute.into_response(), None) };
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let connecting = match parts.method {
+            Method::CONNECT => websocket::receive(&mut parts),
+            _ => Ok(None),
+        };
+        let is_connecting = matches!(connecting, Ok(Some(_)));
         let kept = self.client.facts.borrow_mut().take();
         let mut facts = kept.unwrap_or_else(|| {
             let security = self.client.security.as_ref();
@@ -92,9 +98,14 @@ impl Lane {
         (facts.method, facts.uri, facts.headers) = (parts.method, parts.uri, parts.headers);
         facts.tried.clear();
         let prepared = self.prepare(&mut facts, parts.version, listener, exchange);
+        let prepared = connecting.and_then(|connecting| Ok(connecting.or(prepared?)));
         let (facts, route, answer) = self.conduct(view, (number, listener), facts, body, prepared, exchange).await;
         let scope = Scope { peer: &self.client.peer, listener, route };
         let (mut response, in_flight) = match answer {
+            // The client would take it for the beginning of what it has asked for.
+            Ok((response, _)) if is_connecting && response.status().is_success() && !self.line.has_tunnel() => {
+                (scope.excuse(Error::BadResponse, &facts, &view.snapshot), None)
+            }
             Ok((response, in_flight @ Some(_))) => (scope.intercept(response, &facts, &view.snapshot), in_flight),
             Ok(own) => own,
             Err(error) if self.protocol == HTTP_2 && grpc::is_call(&facts) => (grpc::answer(error), None),
@@ -119,13 +130,13 @@ impl Lane {
         listener: (usize, &'a Listener),
         facts: Box<Facts>,
         body: Incoming,
-        prepared: Result<bool, Error>,
+        prepared: Result<Option<Switch>, Error>,
         exchange: &mut Exchange,
     ) -> (Box<Facts>, Option<&'a route::Entry>, Result<(Response<Body>, Option<InFlight>), Error>) {
         let snapshot = &view.snapshot;
-        let (upgrading, (facts, (route, goal))) = match prepared {
-            Ok(upgrading) => (upgrading, self.route(facts, view, listener)),
-            Err(error) => (false, (facts, (None, Err(error)))),
+        let (switch, (facts, (route, goal))) = match prepared {
+            Ok(switch) => (switch, self.route(facts, view, listener)),
+            Err(error) => (None, (facts, (None, Err(error)))),
         };
         let scope = Scope { peer: &self.client.peer, listener: listener.1, route };
         let (number, limit) = match goal {
@@ -159,19 +170,20 @@ impl Lane {
             scope,
             hash_seed: snapshot.hash_seed,
             until,
+            switch: switch.as_ref(),
         };
         let (facts, answer) = forward.run(facts, payload, exchange).await;
-        (facts, route, answer.and_then(|answer| self.respond(answer, pool, upgrading, told)))
+        (facts, route, answer.and_then(|answer| self.respond(answer, pool, switch, told)))
     }
 
-    /// Checks the request and makes its headers ready to be passed on. Answers whether it asks for an upgrade.
+    /// Checks the request and makes its headers ready to be passed on. Answers the upgrade that it asks for.
     fn prepare(
         &self,
         facts: &mut Facts,
         version: Version,
         listener: &Listener,
         exchange: &mut Exchange,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Switch>, Error> {
         let checked = target::normalise(facts, version, listener.paths);
         if version == Version::HTTP_2 {
             headers::join_cookies(&mut facts.headers);
@@ -201,7 +213,7 @@ impl Lane {
         checked?;
         match expected {
             Some(other) if !other.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Error::Expectation),
-            _ => Ok(upgrading),
+            _ => Ok(upgrading.then_some(Switch::Upgrade)),
         }
     }
 

@@ -60,7 +60,8 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, read: Bytes, liste
     let limits = &listener.limits;
     probe(&socket);
     let (deadlines, write_timeout) = (&client.proxy.deadlines, limits.write_timeout);
-    let streams = Streams::new(deadlines.watch(), limits.header_timeout, limits.idle_timeout);
+    let (of_headers, of_idle) = (limits.header_timeout, limits.idle_timeout);
+    let streams = Streams::new(Rc::clone(&client.proxy), deadlines.watch(), of_headers, of_idle);
     let transport = Transport::new(socket, read, Rc::clone(&streams), Rc::clone(deadlines));
     // A stream that is done but for what the client does not take is not idle.
     let limits = Limits { idle_timeout: limits.write_timeout, ..limits.clone() };
@@ -76,6 +77,7 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, read: Bytes, liste
         .initial_connection_window_size(settings.connection_window)
         .max_header_list_size(u32::try_from(listener.limits.max_head_size).unwrap_or(u32::MAX))
         .max_send_buf_size(SEND_BUFFER)
+        .enable_connect_protocol()
         .serve_connection(TokioIo::new(transport), service);
     let (door, mut is_leaving) = (&client.door, false);
     let ended = poll_fn(|cx| {

@@ -170,6 +170,11 @@ impl Line {
         self.shorten();
     }
 
+    /// Whether it becomes a tunnel.
+    pub(super) fn has_tunnel(&self) -> bool {
+        self.tunnel.borrow().is_some()
+    }
+
     /// Whether the client is owed nothing, but for what is wrong with what it sent.
     pub(super) fn is_due(&self) -> bool {
         self.violation.get().is_some() && matches!(self.phase.get(), Phase::Idle | Phase::Head) && !self.owed.get()

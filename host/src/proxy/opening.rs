@@ -10,14 +10,17 @@ use std::time::{Duration, Instant};
 use super::error::Error;
 use super::forward::{Cost, Failed, Forward};
 use super::line::Phase;
+use super::replay::Payload;
+use super::websocket::is_opening;
 use crate::config::Protocol;
-use crate::decide::OutcomeKind;
+use crate::decide::{Facts, OutcomeKind};
 use crate::pool::connect::{ConnectError, Stream, is_out_of_descriptors};
 use crate::pool::connections::Counted;
 use crate::pool::upstream::http1::Exclusive;
 use crate::pool::upstream::http2::Lease;
 use crate::pool::upstream::shared::{Shared, Unsettled};
 use crate::pool::{Member, Upstream};
+use crate::tls::Connector;
 
 impl Forward<'_> {
     /// A connection that is there already, if one can be had: one that was kept, or room on one that is shared.
@@ -34,12 +37,40 @@ impl Forward<'_> {
         Some(Box::new(Upstream::Http2(lease)))
     }
 
+    /// `connection`, if what the client wants to go on with can be asked for on it; one of HTTP/1.1 where the backend may be
+    /// spoken to by that too.
+    pub(super) async fn able(
+        &self,
+        connection: Box<Upstream>,
+        facts: &Facts,
+        payload: &Payload,
+        member: &Member,
+        tried: &[Rc<Member>],
+    ) -> Result<Box<Upstream>, (OutcomeKind, Failed)> {
+        let is_able = match &*connection {
+            Upstream::Http1(_) => true,
+            Upstream::Http2(lease) => {
+                let has_body = !matches!(payload, Payload::Empty);
+                lease.takes_connect() && !has_body && is_opening(&facts.method, &facts.headers)
+            }
+        };
+        match self.policy.protocol {
+            _ if is_able => Ok(connection),
+            Protocol::Auto { .. } => {
+                drop(connection);
+                self.open(member, tried, true).await
+            }
+            _ => Err((OutcomeKind::Cancelled, Failed::Final(Error::NoUpgrade))),
+        }
+    }
+
     /// A fresh connection, or room on a shared one as soon as there is any; or how the attempt ended, and where that leaves the
-    /// request.
+    /// request. Where `only_http1`, nothing else is offered.
     pub(super) async fn open(
         &self,
         member: &Member,
         tried: &[Rc<Member>],
+        only_http1: bool,
     ) -> Result<Box<Upstream>, (OutcomeKind, Failed)> {
         self.line.enter(Phase::Busy);
         let retry = &self.policy.retry;
@@ -50,8 +81,13 @@ impl Forward<'_> {
             false => (outcome, Failed::Final(error)),
         };
         let mut connecting = pin!(async {
+            let tls = self.policy.tls.as_deref();
             match self.policy.protocol.max_streams() {
-                None => self.connect(backend, timeout).await.map(Opened::Socket),
+                None => self.connect(backend, timeout, tls).await.map(Opened::Socket),
+                Some(_) if only_http1 => {
+                    let tls = tls.map(Connector::without_http2);
+                    self.connect(backend, timeout, tls.as_ref()).await.map(Opened::Socket)
+                }
                 Some(max_streams) => Box::pin(self.share(member, max_streams, timeout)).await,
             }
         });
@@ -125,7 +161,7 @@ impl Forward<'_> {
     /// A fresh connection within `timeout`, of whichever protocol.
     async fn open_either(&self, member: &Member, max_streams: u32, timeout: Duration) -> Result<Opened, ConnectError> {
         let began = Instant::now();
-        let (stream, connected) = self.connect(&member.backend, timeout).await?;
+        let (stream, connected) = self.connect(&member.backend, timeout, self.policy.tls.as_deref()).await?;
         let sharing = member.sharing();
         let is_secured = connected.tls.is_some();
         if is_secured && !stream.is_http2() {

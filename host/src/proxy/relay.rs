@@ -32,8 +32,6 @@ struct Flow {
     kept: Bytes,
     /// Bytes written.
     moved: u64,
-    /// Something was written since the last flush.
-    unflushed: bool,
     stage: Stage,
 }
 
@@ -88,7 +86,7 @@ impl Flow {
     fn new(kept: Bytes) -> Self {
         // Without a byte in it, it would still hold the buffer that it is a part of.
         let kept = if kept.is_empty() { Bytes::new() } else { kept };
-        Self { kept, moved: 0, unflushed: false, stage: Stage::Open }
+        Self { kept, moved: 0, stage: Stage::Open }
     }
 
     /// Ready when this direction has ended.
@@ -109,7 +107,8 @@ impl Flow {
                     reads += 1;
                     let mut read = ReadBuf::new(scratch);
                     if Pin::new(&mut *from).poll_read(cx, &mut read)?.is_pending() {
-                        self.flush(cx, to)?;
+                        // Free where nothing is buffered. A stream of HTTP/2 goes on with what was written.
+                        let _ = Pin::new(&mut *to).poll_flush(cx)?;
                         return Poll::Pending;
                     }
                     match read.filled() {
@@ -165,18 +164,10 @@ impl Flow {
             Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
             Poll::Ready(count) => {
                 self.moved += count as u64;
-                self.unflushed = true;
             }
             Poll::Pending => {}
         }
         Ok(written)
-    }
-
-    fn flush<T: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, to: &mut T) -> io::Result<()> {
-        if self.unflushed {
-            self.unflushed = Pin::new(to).poll_flush(cx)?.is_pending();
-        }
-        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode, Version};
 use hyper::body::Body as _;
+use hyper::upgrade::OnUpgrade;
 
 use super::body::{Body, UpstreamBody};
 use super::error::Error;
@@ -13,6 +14,7 @@ use super::forward::Answer;
 use super::http::{HTTP_2, Lane};
 use super::target::is_length;
 use super::upgrade::Tunnel;
+use super::websocket::{self, Switch};
 use super::{grpc, headers};
 use crate::decide::OutcomeKind;
 use crate::pool::{InFlight, Upstream};
@@ -36,7 +38,7 @@ impl Lane {
         &self,
         answer: Answer,
         pool: &Pool,
-        upgrading: bool,
+        switch: Option<Switch>,
         until: Option<Instant>,
     ) -> Result<(Response<Body>, Option<InFlight>), Error> {
         let Answer { response, upstream, mut in_flight, at } = answer;
@@ -49,19 +51,31 @@ impl Lane {
         }
         let upgraded = headers::end_hop(&mut parts.headers);
         parts.version = Version::HTTP_11;
-        parts.extensions.clear();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            if !(upgrading && upgraded) {
+            let Some(switch) = switch.filter(|_| upgraded) else {
                 in_flight.set_outcome(OutcomeKind::Reset);
                 return Err(Error::Reset);
-            }
-            let Some((backend, answered, connected)) = upstream.into_socket() else { return Err(Error::Reset) };
+            };
+            let opened = parts.extensions.remove::<OnUpgrade>();
+            parts.extensions.clear();
+            let Some((backend, answered, connected)) = upstream.into_conduit(opened) else {
+                in_flight.set_outcome(OutcomeKind::Reset);
+                return Err(Error::Reset);
+            };
             let member = Rc::clone(in_flight.member());
             let timeout = pool.policy.tunnel_timeout;
-            let tunnel = Tunnel { backend, answered, exchange: None, connected, member, timeout };
+            let stream = match switch {
+                Switch::Upgrade => None,
+                Switch::Connect(stream) => {
+                    websocket::answer(&mut parts.status, &mut parts.headers);
+                    Some(stream)
+                }
+            };
+            let tunnel = Tunnel { stream, backend, answered, exchange: None, connected, member, timeout };
             *self.line.tunnel.borrow_mut() = Some(tunnel);
             return Ok((Response::from_parts(parts, Body::Empty(None)), Some(in_flight)));
         }
+        parts.extensions.clear();
         let body = if incoming.is_end_stream() {
             in_flight.member().give_back(upstream, at, pool.policy.max_idle);
             Body::Empty(None)

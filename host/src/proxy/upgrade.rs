@@ -1,4 +1,4 @@
-//! After `101 Switching Protocols`: bytes both ways, until both sides have ended, nothing moves for too long, or the
+//! After `101 Switching Protocols`, or what HTTP/2 has for it: bytes both ways, until both sides have ended, nothing moves for too long, or the
 //! backend or this process is left. What the bytes mean is nobody's business here.
 
 use std::future::poll_fn;
@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::upgrade::OnUpgrade;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -17,8 +18,9 @@ use super::line::{Line, Phase};
 use super::relay::Relay;
 use super::socket::Socket;
 use crate::pool::Member;
-use crate::pool::connect::Stream;
 use crate::pool::connections::Counted;
+use crate::pool::upstream::conduit::Conduit;
+use crate::pool::upstream::duplex::{Duplex, Pump};
 
 /// How long both sides have to take their leave when we end a tunnel: time for a last `close_notify` and for what is on
 /// its way, which unread would make a reset of the close.
@@ -26,8 +28,10 @@ pub const LEAVE: Duration = Duration::from_secs(1);
 
 /// The backend's side of an upgraded connection.
 pub struct Tunnel {
-    /// The backend's socket.
-    pub backend: Stream,
+    /// The client's, where that is not all of its connection.
+    pub stream: Option<OnUpgrade>,
+    /// The backend's socket, or its stream.
+    pub backend: Conduit,
     /// What the backend sent behind its head already.
     pub answered: Bytes,
     /// Lasts as long as the tunnel.
@@ -75,6 +79,19 @@ impl Upgraded {
             let _ = SockRef::from(self.client.tcp()).set_linger(Some(Duration::ZERO));
             self.tunnel.backend.reset_when_dropped();
         }
+    }
+}
+
+/// The same of a client's stream of HTTP/2. `pump` is what hyper has started for it.
+pub(super) async fn carry_stream(proxy: Rc<Proxy>, line: Rc<Line>, mut tunnel: Tunnel, pump: Option<Pump>) {
+    let client = tunnel.stream.take().zip(pump).and_then(|(opened, pump)| Duplex::new(opened, pump));
+    let ending = match client {
+        Some(mut client) => join(&proxy, &mut client, Bytes::new(), &mut tunnel, &line).await,
+        // The client has left while the response was on its way.
+        None => Ending::Broken,
+    };
+    if matches!(ending, Ending::Broken) {
+        tunnel.backend.reset_when_dropped();
     }
 }
 
@@ -128,7 +145,7 @@ where
 }
 
 /// Says to both sides that nothing more comes, and waits until they say the same, but not for long.
-async fn leave<C>(proxy: &Rc<Proxy>, client: &mut C, backend: &mut Stream, line: &Line)
+async fn leave<C>(proxy: &Rc<Proxy>, client: &mut C, backend: &mut Conduit, line: &Line)
 where
     C: AsyncRead + AsyncWrite + Unpin,
 {

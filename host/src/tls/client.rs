@@ -18,6 +18,8 @@ use crate::config::{Identity, Tls};
 #[derive(Clone)]
 pub struct Connector {
     config: Arc<ClientConfig>,
+    /// The same, but that it offers no HTTP/2.
+    without_http2: Arc<ClientConfig>,
     /// In place of the name or address that is connected to.
     server_name: Option<ServerName<'static>>,
     insecure: bool,
@@ -56,17 +58,24 @@ impl Connector {
                 builder.with_client_auth_cert(chain, key).map_err(failed)?
             }
         };
+        config.alpn_protocols = super::alpn(&[Protocol::Http1]);
+        let without_http2 = Arc::new(config.clone());
         config.alpn_protocols = super::alpn(protocols);
         let parsed =
             |name: &str| ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()));
         let server_name = tls.server_name.as_deref().map(parsed).transpose()?;
         let digest = digest.finalize().into();
-        Ok(Self { config: Arc::new(config), server_name, insecure: tls.insecure, digest })
+        Ok(Self { config: Arc::new(config), without_http2, server_name, insecure: tls.insecure, digest })
     }
 
     /// Whether any certificate is taken.
     pub fn is_insecure(&self) -> bool {
         self.insecure
+    }
+
+    /// The same, but that it offers HTTP/1.1 alone.
+    pub fn without_http2(&self) -> Self {
+        Self { config: Arc::clone(&self.without_http2), ..self.clone() }
     }
 
     /// Shakes hands on `stream`; `host` is the name or address that it was connected to. The certificate must be for the

@@ -14,11 +14,15 @@ use bytes::Bytes;
 use h2::Reason;
 use http::header::HOST;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
-use http::{HeaderMap, Request, Response, Uri, Version};
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 
+use super::conduit::Leased;
+use super::duplex::Duplex;
 use super::shared::Shared;
+use super::tasks::Place;
 use super::{Outgoing, SendError};
 use crate::pool::sharing::Sharing;
 use crate::tls::Connector;
@@ -31,6 +35,8 @@ pub struct Lease {
     reused: bool,
     /// What was heard by the connection when a request was sent.
     heard: u64,
+    /// Of a stream that a CONNECT opens.
+    pump: Option<Rc<Place>>,
 }
 
 impl Lease {
@@ -38,12 +44,17 @@ impl Lease {
     pub fn new(shared: Rc<Shared>, sharing: Rc<Sharing>) -> Self {
         shared.begin();
         let heard = shared.heard();
-        Self { shared, sharing, reused: heard > 0, heard }
+        Self { shared, sharing, reused: heard > 0, heard, pump: None }
     }
 
     /// Whether a failure may be that the backend had closed the connection, or was about to, for reasons of its own.
     pub fn is_reused(&self) -> bool {
         self.reused
+    }
+
+    /// Whether the backend takes an extended CONNECT (RFC 8441 §3).
+    pub fn takes_connect(&self) -> bool {
+        self.shared.takes_connect()
     }
 
     /// Whether it is secured by this, and not by what was configured before.
@@ -60,7 +71,12 @@ impl Lease {
         request: Request<Outgoing>,
         mut overdue: impl FnMut() -> bool,
     ) -> Result<Response<Incoming>, Option<SendError>> {
-        let request = on_a_stream(request, self.shared.is_secure());
+        let mut request = on_a_stream(request, self.shared.is_secure());
+        if *request.method() == Method::CONNECT {
+            let (announcement, pump) = self.shared.tasks.tunnel();
+            *request.body_mut() = Outgoing::Tunnel(announcement);
+            self.pump = Some(pump);
+        }
         self.heard = self.shared.heard();
         // Not held while it is waited for: others send too.
         let response = self.shared.sender.borrow_mut().try_send_request(request);
@@ -97,6 +113,17 @@ impl Lease {
         if self.shared.heard() == self.heard {
             self.sharing.leave(&self.shared);
         }
+    }
+
+    /// The stream that a CONNECT has opened; none if it is not open any more.
+    pub(super) fn into_stream(self, opened: OnUpgrade) -> Option<Leased> {
+        let pump = self.pump.as_ref()?.take()?;
+        Some(Leased::new(Duplex::new(opened, pump)?, self))
+    }
+
+    /// Something came by a tunnel.
+    pub(super) fn hear(&self) {
+        self.shared.hear();
     }
 
     /// The next frame of the response's body.

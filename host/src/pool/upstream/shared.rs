@@ -5,7 +5,7 @@
 //! [`Sharing`](crate::pool::sharing::Sharing). No PINGs are sent: servers of gRPC hang up on clients that do.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use std::task::Poll;
 use std::time::Instant;
 
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
-use hyper::rt::Executor;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
+use super::tasks::{Task, Tasks};
 use super::{MAX_HEAD_SIZE, Outgoing};
 use crate::pool::connect::Stream;
 use crate::pool::connections::Counted;
@@ -36,11 +36,14 @@ const SEND_BUFFER: usize = 64 << 10;
 /// One connection.
 pub struct Shared {
     pub(super) sender: RefCell<SendRequest<Outgoing>>,
+    pub(super) tasks: Tasks,
     tls: Option<Arc<Connector>>,
     /// Streams that requests have.
     open: Cell<usize>,
     /// Streams that the backend allows; 0 until it has said so.
     allowed: Cell<usize>,
+    /// The backend takes an extended CONNECT (RFC 8441 §3).
+    takes_connect: Cell<bool>,
     /// Responses and parts of them that came by it.
     heard: Cell<u64>,
     /// When its last request ended.
@@ -74,12 +77,14 @@ impl Shared {
             .handshake::<_, Outgoing>(stream)
             .await
             .map_err(|_| Unsettled)?;
-        let transport = tasks.transport.take().ok_or(Unsettled)?;
+        let transport = tasks.take_transport().ok_or(Unsettled)?;
         let shared = Rc::new(Self {
             sender: RefCell::new(sender),
+            tasks,
             tls,
             open: Cell::default(),
             allowed: Cell::default(),
+            takes_connect: Cell::default(),
             heard: Cell::default(),
             last: Cell::new(Instant::now()),
             settled: Notify::new(),
@@ -111,6 +116,11 @@ impl Shared {
             (Some(known), Some(tls)) => Arc::ptr_eq(known, tls),
             (known, tls) => known.is_none() && tls.is_none(),
         }
+    }
+
+    /// Whether the backend takes an extended CONNECT.
+    pub(super) fn takes_connect(&self) -> bool {
+        self.takes_connect.get()
     }
 
     /// Whether requests go by TLS.
@@ -172,7 +182,7 @@ async fn drive(
     poll_fn(|cx| {
         has_ended = transport.as_mut().poll(cx).is_ready();
         let taking = Pin::new(&mut requests).poll(cx);
-        allow(shared, sharing, requests.current_max_send_streams());
+        settle(shared, sharing, &requests);
         if has_ended || taking.is_ready() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
@@ -184,9 +194,11 @@ async fn drive(
     }
 }
 
-/// The backend allows so many streams.
-fn allow(shared: &Weak<Shared>, sharing: &Weak<Sharing>, streams: usize) {
+/// Takes note of what the backend allows.
+fn settle(shared: &Weak<Shared>, sharing: &Weak<Sharing>, requests: &Connection<Stream, Outgoing, Tasks>) {
     let Some(shared) = shared.upgrade() else { return };
+    shared.takes_connect.set(requests.is_extended_connect_protocol_enabled());
+    let streams = requests.current_max_send_streams();
     let before = shared.allowed.replace(streams);
     if before == 0 && streams > 0 {
         shared.settled.notify_waiters();
@@ -204,25 +216,6 @@ fn forget(shared: &Weak<Shared>, sharing: &Weak<Sharing>) {
         shared.settled.notify_waiters();
         if let Some(sharing) = sharing.upgrade() {
             sharing.leave(&shared);
-        }
-    }
-}
-
-type Task = Pin<Box<dyn Future<Output = ()>>>;
-
-/// Where hyper's tasks run: the first one is the connection's socket, which is driven along with the rest of it; the others
-/// are the streams'.
-#[derive(Clone, Default)]
-struct Tasks {
-    transport: Rc<RefCell<Option<Task>>>,
-    has_transport: Rc<Cell<bool>>,
-}
-
-impl<F: Future<Output = ()> + 'static> Executor<F> for Tasks {
-    fn execute(&self, future: F) {
-        match self.has_transport.replace(true) {
-            false => *self.transport.borrow_mut() = Some(Box::pin(future)),
-            true => drop(spawn_local(future)),
         }
     }
 }

@@ -10,11 +10,15 @@ use std::time::Duration;
 use hyper::rt::Executor;
 use tokio::task::spawn_local;
 
+use crate::pool::upstream::duplex::Pump;
+use crate::proxy::Proxy;
 use crate::proxy::deadline::Watch;
 use crate::proxy::line::{Line, Phase};
+use crate::proxy::upgrade::carry_stream;
 
 /// What a connection and its streams know of each other.
 pub(super) struct Streams {
+    proxy: Rc<Proxy>,
     open: Cell<usize>,
     /// Streams that ended well since this was asked last.
     completed: Cell<u32>,
@@ -27,16 +31,18 @@ pub(super) struct Streams {
     is_flooded: Cell<bool>,
     /// Of the stream that is being started.
     starting: RefCell<Option<Rc<Line>>>,
+    /// Of the stream that is polled, when its CONNECT was answered.
+    pump: RefCell<Option<Pump>>,
 }
 
 impl Streams {
     /// None yet. The first frame is due within `header_timeout`.
-    pub(super) fn new(watch: Watch, header_timeout: Duration, idle_timeout: Duration) -> Rc<Self> {
+    pub(super) fn new(proxy: Rc<Proxy>, watch: Watch, header_timeout: Duration, idle_timeout: Duration) -> Rc<Self> {
         watch.set(header_timeout);
-        let (open, completed, starting) = Default::default();
+        let (open, completed, starting, pump) = Default::default();
         let (has_begun, has_served, is_flooded) = Default::default();
         let patience = Cell::new(idle_timeout);
-        Rc::new(Self { open, completed, watch, patience, has_begun, has_served, is_flooded, starting })
+        Rc::new(Self { proxy, open, completed, watch, patience, has_begun, has_served, is_flooded, starting, pump })
     }
 
     /// The deadline of the connection.
@@ -110,8 +116,8 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Spawner {
     fn execute(&self, future: F) {
         match self.streams.starting.take() {
             Some(line) => drop(spawn_local(Stream::new(Rc::clone(&self.streams), line, future))),
-            // The bytes of an extended CONNECT, after its response.
-            None => drop(spawn_local(future)),
+            // It passes on what is written to a stream after its CONNECT was answered.
+            None => *self.streams.pump.borrow_mut() = Some(Box::pin(future)),
         }
     }
 }
@@ -119,7 +125,7 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Spawner {
 pin_project_lite::pin_project! {
     /// One stream. Dropped before its end, it is reset.
     struct Stream<F> {
-        open: Open,
+        open: Option<Open>,
         line: Rc<Line>,
         #[pin]
         future: F,
@@ -131,7 +137,7 @@ impl<F> Stream<F> {
         streams.open.set(streams.open.get() + 1);
         streams.watch.clear();
         streams.has_served.set(true);
-        Self { open: Open(streams), line, future }
+        Self { open: Some(Open(streams)), line, future }
     }
 }
 
@@ -142,9 +148,9 @@ impl<F: Future<Output = ()>> Future for Stream<F> {
         let this = self.project();
         this.line.watch().wakes(cx.waker());
         if this.future.poll(cx).is_ready() {
-            // One that was reset is over too, but not well.
-            let well = u32::from(this.line.is_answered.get());
-            this.open.0.completed.set(this.open.0.completed.get() + well);
+            if let Some(open) = this.open.take() {
+                open.complete(Rc::clone(this.line));
+            }
             return Poll::Ready(());
         }
         // Whoever waits for a backend or a body sees to it himself. This is a client that takes nothing of its response.
@@ -155,6 +161,23 @@ impl<F: Future<Output = ()>> Future for Stream<F> {
 
 /// Counts a stream.
 struct Open(Rc<Streams>);
+
+impl Open {
+    /// The response was sent to its end; or what follows it is a tunnel, in a task of its own, as that needs less memory.
+    fn complete(self, line: Rc<Line>) {
+        let streams = &self.0;
+        let pump = streams.pump.take();
+        // One that was reset is over too, but not well.
+        streams.completed.set(streams.completed.get() + u32::from(line.is_answered.get()));
+        if let Some(tunnel) = line.tunnel.take() {
+            let carried = carry_stream(Rc::clone(&streams.proxy), line, tunnel, pump);
+            drop(spawn_local(async move {
+                carried.await;
+                drop(self);
+            }));
+        }
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
