@@ -92,11 +92,11 @@ pub enum Error {
     /// The backend broke off before its response's head was complete, or sent nonsense.
     #[error("the backend broke off")]
     Reset,
-    /// The backend's response can be read in more than one way.
+    /// The backend's response can be read in more than one way, or agrees to what it was not asked for.
     #[error("the backend's response is malformed")]
     BadResponse,
-    /// An `Upgrade` (a WebSocket) for a backend that is spoken to with HTTP/2, which has none.
-    #[error("no protocol can be upgraded to at a backend of HTTP/2")]
+    /// To go on with another protocol than WebSocket over HTTP/2, or with any at a backend that does not take it.
+    #[error("this protocol cannot be changed to here")]
     NoUpgrade,
     /// No response head within `response_timeout`.
     #[error("the backend did not respond in time")]

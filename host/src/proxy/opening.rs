@@ -58,7 +58,10 @@ impl Forward<'_> {
             _ if is_able => Ok(connection),
             Protocol::Auto { .. } => {
                 drop(connection);
-                self.open(member, tried, true).await
+                match member.take_idle() {
+                    Some(kept) => Ok(kept),
+                    None => self.open(member, tried, true).await,
+                }
             }
             _ => Err((OutcomeKind::Cancelled, Failed::Final(Error::NoUpgrade))),
         }

@@ -33,9 +33,6 @@ enum Way {
 
 const ALL: &[Way] = &[Http1, Http1Tls, Http2, Http2Tls];
 
-/// How the host takes and passes WebSockets so far.
-const WEBSOCKETS: &[Way] = &[Http1, Http1Tls];
-
 /// Who is tried how: what the client can speak with the host, and what its server can.
 struct Row {
     client: &'static str,
@@ -48,8 +45,8 @@ const TABLE: &[Row] = &[
     Row { client: "curl", downstream: ALL, upstream: ALL },
     Row { client: "h2load", downstream: ALL, upstream: ALL },
     Row { client: "nghttp", downstream: &[Http2, Http2Tls], upstream: ALL },
-    Row { client: "ws", downstream: WEBSOCKETS, upstream: WEBSOCKETS },
-    Row { client: "websockets", downstream: &[Http1, Http1Tls], upstream: WEBSOCKETS },
+    Row { client: "ws", downstream: ALL, upstream: ALL },
+    Row { client: "websockets", downstream: &[Http1, Http1Tls], upstream: ALL },
     Row { client: "eventsource", downstream: &[Http1, Http1Tls], upstream: ALL },
     Row { client: "httpx-sse", downstream: ALL, upstream: ALL },
     Row { client: "grpcio", downstream: &[Http2, Http2Tls], upstream: &[Http2, Http2Tls] },

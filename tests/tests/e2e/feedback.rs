@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use trimtab_tests::{Backend, Folder, Host, Setup, Tally, eventually, plugin};
+use trimtab_tests::{Backend, Folder, Host, Setup, Streams, Tally, eventually, plugin};
 
 /// A backend that adds lines to its responses, which the test changes.
 struct Talker {
@@ -53,10 +53,10 @@ fn by_metric(name: &str) -> Vec<u8> {
     )
 }
 
-fn steered_by(metric: &str, talkers: &[&Talker]) -> Host {
+fn steered_by(metric: &str, setup: Setup) -> Host {
     let folder = Folder::new();
     folder.write("metric.wasm", by_metric(metric));
-    over(talkers)
+    setup
         .pool("balancer = 'metric'\nfeedback = true")
         .more("[plugin.metric]\ncomponent = 'metric.wasm'")
         .start_in(folder)
@@ -72,7 +72,7 @@ fn ask_alone(host: &Host, one: &str, other: &str) {
 #[test]
 fn plugins_pick_by_what_backends_report() {
     let [a, b] = ["a", "b"].map(Talker::new);
-    let host = steered_by("named_metrics.queue", &[&a, &b]);
+    let host = steered_by("named_metrics.queue", over(&[&a, &b]));
     a.say(&["endpoint-load-metrics: TEXT cpu_utilization=0.1,named_metrics.queue=5"]);
     b.say(&["Endpoint-Load-Metrics: JSON {\"namedMetrics\": {\"queue\": 2.5}}"]);
     eventually("all go where the queue is short", || Tally::of(&host, 32).by("b") == 32);
@@ -93,6 +93,29 @@ fn plugins_pick_by_what_backends_report() {
         tally.by("a") > 0 && tally.by("b") > 0
     });
     assert_eq!(host.metrics().sum("trimtab_plugin_faults_total", &[("kind", "trap")]), 0.0);
+}
+
+#[test]
+fn trailers_of_http_2_are_heard() {
+    let [a, b] = ["a", "b"].map(|name| Streams::start(name, None, 100));
+    let setup = Setup::of([a.entry(), b.entry()]).pool("protocol = 'h2'");
+    let host = steered_by("named_metrics.queue", setup);
+    // The backends' trailers are those of the request.
+    let tell = |one: &str, other: &str, queue: u32| {
+        host.set_backend("web", other, r#"{"state":"down"}"#);
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: test\r\nte: trailers\r\nconnection: te\r\ntransfer-encoding: chunked\r\n\r\n\
+             1\r\nx\r\n0\r\nendpoint-load-metrics: TEXT named_metrics.queue={queue}\r\n\r\n"
+        );
+        let response = host.client().send(request).response_to("POST");
+        assert_eq!((response.backend(), response.trailers.get("endpoint-load-metrics")), (one, None));
+        host.set_backend("web", other, r#"{"state":"ready"}"#);
+    };
+    tell("a", "b", 5);
+    tell("b", "a", 2);
+    eventually("all go where the queue is short", || Tally::of(&host, 32).by("b") == 32);
+    tell("b", "a", 9);
+    eventually("it is the other one now", || Tally::of(&host, 32).by("a") == 32);
 }
 
 #[test]
@@ -123,7 +146,7 @@ fn clients_do_not_get_what_is_for_the_balancer() {
 #[test]
 fn garbage_is_ignored_and_counted() {
     let [a, b] = ["a", "b"].map(Talker::new);
-    let host = steered_by("eps", &[&a, &b]);
+    let host = steered_by("eps", over(&[&a, &b]));
     a.say(&["endpoint-load-metrics: TEXT eps=1"]);
     b.say(&["endpoint-load-metrics: TEXT eps=2"]);
     eventually("all go to a", || Tally::of(&host, 32).by("a") == 32);
