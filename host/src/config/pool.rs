@@ -52,7 +52,8 @@ pub struct Pool {
 }
 
 /// `protocol = "h2"` with `max_streams`: requests at a time on one connection (default 100, 1 to 1000; a backend may allow
-/// fewer).
+/// fewer). WebSockets are opened by extended CONNECT (RFC 8441) there; a backend that takes none gets them by HTTP/1.1 with
+/// `"auto"`, and not at all with `"h2"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Protocol {
     /// `"http/1.1"` (default)

@@ -18,6 +18,8 @@ use super::{ASK, H2, agreeing, opened, tunnels};
 const CANCEL: u32 = 8;
 /// What a server allows.
 const ENABLE_CONNECT: (u16, u32) = (8, 1);
+/// Flag of SETTINGS: those of the other side are known.
+const ACK: u8 = 1;
 /// What a side takes of a stream before it says that it takes more.
 const INITIAL_WINDOW: u16 = 4;
 
@@ -237,7 +239,7 @@ fn a_backend_that_drains_is_left_in_time() {
 #[test]
 fn a_client_that_does_not_read_holds_up_its_backend() {
     /// Far more than what windows and what is on its way within the host come to, in bytes.
-    const MOST: usize = 512 << 10;
+    const MOST: usize = 1 << 20;
     const BLOCK: usize = 8192;
     let (listener, setup) = by_hand();
     let host = setup.start();
@@ -245,6 +247,8 @@ fn a_client_that_does_not_read_holds_up_its_backend() {
     client.send(HEADERS, END_HEADERS, 1, &super::connect("/", &[]));
     let mut backend = Frames::accept(&listener, &[ENABLE_CONNECT]);
     let settings = backend.find("settings", |frame| frame.kind == SETTINGS).payload;
+    // They hold from when they are acknowledged.
+    backend.send(SETTINGS, ACK, 0, &[]);
     let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().expect("four bytes")) as usize;
     let setting = settings.chunks(6).find(|setting| setting[..2] == INITIAL_WINDOW.to_be_bytes());
     let mut window = setting.map_or(65_535, |setting| number(&setting[2..]));
