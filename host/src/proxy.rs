@@ -114,10 +114,10 @@ impl Proxy {
         let now = Instant::now();
         let (view, now_us) = (Rc::clone(&self.view.borrow()), self.clock.unix_us(now));
         view.steering.iter().for_each(|steering| steering.tick(now, now_us));
-        // Whoever still uses one holds the view that had it.
-        view.left.borrow_mut().retain(|steering| Rc::strong_count(steering) > 1);
         view.left.borrow().iter().for_each(|steering| steering.tick_left(now));
         self.wake_left(&view);
+        // Requests that are on their way to a backend hold the view that had it; what goes on after that is cut off in time.
+        view.left.borrow_mut().retain(|steering| Rc::strong_count(steering) > 1 || steering.goes_on());
         let alone = self.connections.get() == 0;
         // Alone it ticks every two seconds, and before the last tick nothing is to be left behind.
         if self.ticks.get().is_multiple_of(SWEEP_TICKS) || alone {

@@ -9,12 +9,14 @@ pub mod http2;
 pub mod shared;
 mod tasks;
 
+use std::error::Error as _;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use h2::Reason;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -41,6 +43,23 @@ pub enum Upstream {
 
 /// The error of a request's body: whatever stopped it coming.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why the rest of a request's body does not come. A backend of HTTP/2 is told the reason that the client gave for its
+/// reset, or else that it is cancelled.
+pub fn cancelled(error: BodyError, told: Option<&hyper::Error>) -> BodyError {
+    let told = told.and_then(|error| error.source()?.downcast_ref::<h2::Error>());
+    let reason = told.filter(|error| error.is_reset() && error.is_remote()).and_then(h2::Error::reason);
+    Box::new(Cancelled { error, reason: reason.unwrap_or(Reason::CANCEL).into() })
+}
+
+/// hyper finds the reason of a reset among the sources of an error.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+struct Cancelled {
+    error: BodyError,
+    #[source]
+    reason: h2::Error,
+}
 
 /// The body of a request to a backend.
 pub enum Outgoing {

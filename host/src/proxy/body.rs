@@ -1,7 +1,6 @@
 //! Bodies, streamed in both directions: nothing is collected, and what one side does not take the other
 //! is not asked for.
 
-use std::error::Error as _;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use h2::Reason;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -21,7 +19,7 @@ use super::grpc;
 use super::line::{Line, Phase};
 use crate::config::Feedback;
 use crate::decide::OutcomeKind;
-use crate::pool::upstream::BodyError;
+use crate::pool::upstream::{BodyError, cancelled};
 use crate::pool::{Member, Upstream};
 use crate::snapshot::Policy;
 
@@ -284,10 +282,10 @@ impl RequestBody {
         Self { incoming, line, left: limit.unwrap_or(u64::MAX) }
     }
 
-    /// The rest does not come, for a `reason` that a backend of HTTP/2 is told.
-    fn stop(&self, error: Error, reason: Reason) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    /// The rest does not come, as the client has `told`, if it has.
+    fn stop(&self, error: Error, told: Option<&hyper::Error>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.line.body_error.set(Some(error));
-        Poll::Ready(Some(Err(Box::new(Stopped { error, reason: reason.into() }))))
+        Poll::Ready(Some(Err(cancelled(error.into(), told))))
     }
 }
 
@@ -304,7 +302,7 @@ impl HttpBody for RequestBody {
             } else if self.line.watch().is_over() {
                 let is_request_over = self.line.is_request_over();
                 let error = if is_request_over { Error::RequestTimeout } else { Error::BodyTimeout };
-                return self.stop(error, Reason::CANCEL);
+                return self.stop(error, None);
             }
             return Poll::Pending;
         };
@@ -317,11 +315,11 @@ impl HttpBody for RequestBody {
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                 match self.left.checked_sub(length) {
                     Some(left) => self.left = left,
-                    None => return self.stop(Error::BodyTooLarge, Reason::CANCEL),
+                    None => return self.stop(Error::BodyTooLarge, None),
                 }
                 Poll::Ready(Some(Ok(clean(frame))))
             }
-            Some(Err(error)) => self.stop(Error::BodyBroken, reason(&error)),
+            Some(Err(error)) => self.stop(Error::BodyBroken, Some(&error)),
             None => Poll::Ready(None),
         }
     }
@@ -333,19 +331,4 @@ impl HttpBody for RequestBody {
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
     }
-}
-
-/// Why a client's body broke off, as it said itself with HTTP/2: most often it has cancelled its request.
-fn reason(error: &hyper::Error) -> Reason {
-    let told = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
-    told.filter(|error| error.is_reset() && error.is_remote()).and_then(h2::Error::reason).unwrap_or(Reason::CANCEL)
-}
-
-/// Why the rest of a request's body does not come. hyper finds the reason of a reset among the sources of an error.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-struct Stopped {
-    error: Error,
-    #[source]
-    reason: h2::Error,
 }

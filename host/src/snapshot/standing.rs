@@ -114,6 +114,12 @@ impl Steering {
         self.cut_off(&mut self.state.borrow_mut(), now);
     }
 
+    /// Whether anything goes on, in a pool that is gone, that is to be cut off.
+    pub fn goes_on(&self) -> bool {
+        // One is this pool's own.
+        self.state.borrow().leaving.iter().any(|member| member.strong_count() > 1)
+    }
+
     /// Cuts off what has drained for long enough.
     pub(super) fn cut_off(&self, state: &mut State, now: Instant) {
         state.leaving.retain(|member| member.upgrade().is_some_and(|member| member.cut_if_due(now)));
