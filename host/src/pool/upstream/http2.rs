@@ -96,12 +96,14 @@ impl Lease {
                 let error = failed.into_error();
                 let reason = refusal(&error);
                 self.reused = match reason {
-                    // It is this request that the backend does not take now.
-                    Some(Refusal::Stream) => false,
+                    // It is this request that the backend does not take now, or that has made it fail.
+                    Some(Refusal::Stream | Refusal::Failed) => false,
                     Some(Refusal::Connection) => true,
-                    None => self.reused || unsent.is_some(),
+                    // What was heard since it was sent says that the connection was alive then.
+                    None => unsent.is_some() || self.reused && self.shared.heard() == self.heard,
                 };
-                Err(Some(SendError { error, unsent, unprocessed: reason.is_some() }))
+                let unprocessed = matches!(reason, Some(Refusal::Stream | Refusal::Connection));
+                Err(Some(SendError { error, unsent, unprocessed }))
             }
             None => Err(None),
         }
@@ -147,13 +149,16 @@ impl Drop for Lease {
     }
 }
 
-/// How a backend says that it has done nothing of a request (RFC 9113 §8.7).
+/// How a stream ended without a response while its connection went on. By the first two the backend says that it has done
+/// nothing of the request (RFC 9113 §8.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
     /// `RST_STREAM` with `REFUSED_STREAM`.
     Stream,
     /// `GOAWAY` with the number of an earlier stream.
     Connection,
+    /// Any other reset, by the backend or, where its response is none, by us.
+    Failed,
 }
 
 fn refusal(error: &hyper::Error) -> Option<Refusal> {
@@ -165,13 +170,11 @@ fn refusal(error: &hyper::Error) -> Option<Refusal> {
             None => source = error.source(),
         }
     };
-    if !error.is_remote() {
-        return None;
-    }
     match error.reason() {
         // h2 fails a stream by a GOAWAY only where that says it was not processed.
-        _ if error.is_go_away() => Some(Refusal::Connection),
-        Some(Reason::REFUSED_STREAM) => Some(Refusal::Stream),
+        _ if error.is_go_away() && error.is_remote() => Some(Refusal::Connection),
+        Some(Reason::REFUSED_STREAM) if error.is_reset() && error.is_remote() => Some(Refusal::Stream),
+        _ if error.is_reset() => Some(Refusal::Failed),
         _ => None,
     }
 }

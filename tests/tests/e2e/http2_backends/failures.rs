@@ -119,6 +119,28 @@ fn a_client_of_http_1_1_that_leaves_does_too() {
 }
 
 #[test]
+fn what_a_backend_resets_is_not_sent_to_it_again() {
+    let (entry, backend) = framed(|listener| {
+        let mut frames = Frames::accept(listener, &[]);
+        let first = frames.asked();
+        frames.ok(first);
+        let mut asked = 0;
+        while let Some(frame) = frames.frame() {
+            if frame.kind == HEADERS {
+                asked += 1;
+                frames.send(RST_STREAM, 0, frame.stream, &INTERNAL_ERROR.to_be_bytes());
+            }
+        }
+        asked
+    });
+    let mut host = Setup::of([entry]).pool(&format!("{H2}\nretries = 0")).workers(1).start();
+    assert_eq!(host.get("/").status, 200);
+    assert_eq!(host.get("/").status, 502);
+    host.stop();
+    assert_eq!(backend.join().expect("it goes on"), 1, "once");
+}
+
+#[test]
 fn a_client_that_cancels_an_upload_is_heard() {
     let (entry, backend) = framed(|listener| {
         let mut frames = Frames::accept(listener, &[]);
