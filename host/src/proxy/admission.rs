@@ -1,4 +1,5 @@
-//! A request's way to a backend that has room for it, through the pool's queue where there is none.
+//! The way to a backend that has room, through the pool's queue where there is none: for a request, or for a connection
+//! that is carried as it is.
 //!
 //! A request waits inside the task of its connection: until it is woken, its client leaves, or the deadline of its
 //! connection passes. Whose turn it is is decided by the [queue](crate::pool::queue), and where it goes by the plugins,
@@ -10,10 +11,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use super::Proxy;
 use super::error::Error;
-use super::exchange::Exchange;
-use super::forward::Forward;
-use super::line::Phase;
+use super::line::{Line, Phase};
 use crate::decide::Facts;
 use crate::pool::connect::{ConnectError, Stream, connect, is_out_of_descriptors};
 use crate::pool::connections::{Connected, Counted};
@@ -21,19 +21,37 @@ use crate::pool::queue::order::Wish;
 use crate::pool::queue::{Same, Ticket, Turn, Waited};
 use crate::pool::{Backend, Claim, Member, Place};
 use crate::snapshot::decision::{Circumstances, Picked};
+use crate::snapshot::{Policy, Steering};
 use crate::tls::Connector;
 
 /// A decision that is not [`Picked::Full`], and when it was made.
 type Admitted = Result<(Picked, Instant), Error>;
 
-impl Forward<'_> {
+/// What it takes to be admitted to a backend of a pool.
+#[derive(Clone, Copy)]
+pub struct Admission<'a> {
+    /// The worker's.
+    pub proxy: &'a Proxy,
+    /// The client's connection.
+    pub line: &'a Line,
+    /// Of the pool.
+    pub steering: &'a Steering,
+    /// Of the same pool.
+    pub policy: &'a Policy,
+    /// Seed of the key hash.
+    pub hash_seed: u64,
+    /// When the head of a response must be there.
+    pub until: Option<Instant>,
+}
+
+impl Admission<'_> {
     /// Picks a backend with room, and waits for it if it `may_wait`. `facts` come back. What `with` says of the time is
-    /// of the decision that counts.
+    /// of the decision that counts; `place` is the one in the pool, where there are so many and no more.
     pub(super) async fn admit(
         &self,
         facts: Box<Facts>,
         with: &mut Circumstances<'_>,
-        exchange: &mut Exchange,
+        place: &mut Option<Place>,
         may_wait: bool,
     ) -> (Box<Facts>, Admitted) {
         let site = self.steering.site();
@@ -41,25 +59,23 @@ impl Forward<'_> {
         if site.is_limited.get() {
             claim.is_loyal = may_wait && !self.policy.limits.bound_timeout.is_zero();
             let has_room = match self.policy.limits.at_pool() {
-                Some(limit) if !exchange.has_place() => {
-                    let place = Place::take(site, limit);
-                    let has_room = place.is_some();
-                    exchange.set_place(place);
-                    has_room
+                Some(limit) if place.is_none() => {
+                    *place = Place::take(site, limit);
+                    place.is_some()
                 }
                 // Who comes now is not faster than those who wait.
                 _ => site.capacity.waiting() == 0,
             };
             if !has_room && may_wait {
-                return Box::pin(self.wait(facts, with, exchange, claim, None)).await;
+                return Box::pin(self.wait(facts, with, place, claim, None)).await;
             }
         }
         let (facts, picked, at) = self.steering.pick(facts, with, &mut claim);
         match picked {
             Picked::Full(bound) if may_wait => {
                 // Who waits for a backend keeps nobody from another.
-                exchange.set_place(None);
-                Box::pin(self.wait(facts, with, exchange, claim, bound)).await
+                *place = None;
+                Box::pin(self.wait(facts, with, place, claim, bound)).await
             }
             Picked::Full(_) => (facts, Ok((Picked::Nobody, at))),
             picked => (facts, Ok((picked, at))),
@@ -71,7 +87,7 @@ impl Forward<'_> {
         &self,
         mut facts: Box<Facts>,
         with: &mut Circumstances<'_>,
-        exchange: &mut Exchange,
+        place: &mut Option<Place>,
         mut claim: Claim,
         mut bound: Option<Rc<Member>>,
     ) -> (Box<Facts>, Admitted) {
@@ -80,7 +96,7 @@ impl Forward<'_> {
         let bound_until = until.min(began + limits.bound_timeout);
         let mut ticket: Option<Ticket> = None;
         loop {
-            let wish = self.wish(with.tried, bound.as_deref(), exchange);
+            let wish = self.wish(with.tried, bound.as_deref(), place.is_some());
             match &mut ticket {
                 Some(ticket) => ticket.again(wish, claim.grant.take()),
                 None => ticket = site.capacity.join(wish, limits.queue).ok(),
@@ -101,8 +117,8 @@ impl Forward<'_> {
                 self.line.enter(Phase::Busy);
                 match turn {
                     Some(Turn::Granted(mut grant)) => {
-                        if let Some(place) = Place::granted(site, &mut grant) {
-                            exchange.set_place(Some(place));
+                        if let Some(granted) = Place::granted(site, &mut grant) {
+                            *place = Some(granted);
                         }
                         claim.grant = Some(grant);
                     }
@@ -123,7 +139,7 @@ impl Forward<'_> {
             match picked {
                 Picked::Full(other) => {
                     bound = other;
-                    exchange.set_place(None);
+                    *place = None;
                     if claim.grant.as_ref().is_none_or(|grant| !grant.has_slot()) {
                         // The queue knows less than this worker yet.
                         tokio::task::yield_now().await;
@@ -188,10 +204,25 @@ impl Forward<'_> {
         connect(&backend.address, tls, timeout.saturating_sub(began.elapsed())).await.map(|stream| (stream, connected))
     }
 
-    fn wish(&self, tried: &[Rc<Member>], bound: Option<&Member>, exchange: &Exchange) -> Wish<Same> {
+    /// Time that is left for the head of a response, if that is limited over all attempts.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether none is left.
+    pub(super) fn is_over(&self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+
+    /// Whether the backend has left the pool while another may be tried: nobody waits for it then.
+    pub(super) fn leaves(&self, tried: &[Rc<Member>], member: &Member) -> bool {
+        member.has_left() && self.steering.has_another(tried, member)
+    }
+
+    fn wish(&self, tried: &[Rc<Member>], bound: Option<&Member>, placed: bool) -> Wish<Same> {
         let same = |member: &Member| Same(member.backend.clone());
         Wish {
-            placed: exchange.has_place(),
+            placed,
             bound: bound.map(same),
             tried: tried.iter().map(|member| same(member)).collect(),
             useless: Default::default(),

@@ -30,7 +30,7 @@ impl Forward<'_> {
         mut in_flight: InFlight,
         tried: &[Rc<Member>],
     ) -> Result<Answer, Failed> {
-        let retry = &self.policy.retry;
+        let retry = &self.admission.policy.retry;
         let member = &Rc::clone(in_flight.member());
         let is_idempotent = facts.method.is_idempotent();
         let may_follow = is_idempotent && tried.len() < retry.retries as usize;
@@ -57,17 +57,19 @@ impl Forward<'_> {
                 }
             }
             let Some(body) = payload.outgoing() else { return Err(Failed::Final(Error::Reset)) };
-            let timeout = self.policy.response_timeout;
+            let timeout = self.admission.policy.response_timeout;
             let shorter = retry.per_try_timeout.filter(|_| {
                 may_follow
                     && retry.timeout
                     && payload.may_come_again()
-                    && self.steering.has_retry()
+                    && self.admission.steering.has_retry()
                     && self.is_another(tried, member)
             });
-            self.line.await_backend(shorter.map_or(timeout, |shorter| shorter.min(timeout)), self.left());
+            self.admission
+                .line
+                .await_backend(shorter.map_or(timeout, |shorter| shorter.min(timeout)), self.admission.left());
             let mut request = request(facts, body, member);
-            if let (Some(left), Some(told)) = (self.left(), request.headers_mut().get_mut(GRPC_TIMEOUT)) {
+            if let (Some(left), Some(told)) = (self.admission.left(), request.headers_mut().get_mut(GRPC_TIMEOUT)) {
                 *told = grpc::remaining(left);
             }
             self.scope.rewrite(&mut request, facts, &member.backend);
@@ -78,9 +80,12 @@ impl Forward<'_> {
                 Ok(asked) => asked,
                 Err(error) => return Err(Failed::Final(error)),
             };
-            let leaves = || may_follow && payload.is_whole() && self.leaves(tried, member);
+            let leaves = || may_follow && payload.is_whole() && self.admission.leaves(tried, member);
             // A body that is awaited by a shared connection is not looked at when its time is over.
-            let is_late = || matches!(self.line.phase(), Phase::Backend | Phase::Body) && self.line.watch().is_over();
+            let is_late = || {
+                matches!(self.admission.line.phase(), Phase::Backend | Phase::Body)
+                    && self.admission.line.watch().is_over()
+            };
             let failed = match connection.send(request, || is_late() || leaves()).await {
                 Ok(mut response) => {
                     let now = Instant::now();
@@ -90,15 +95,15 @@ impl Forward<'_> {
                     }
                     let kind = kind(facts, response.status(), response.headers());
                     let latency = in_flight.answered(response.status().as_u16(), kind, now);
-                    let now_us = self.proxy.clock.unix_us(now);
+                    let now_us = self.admission.proxy.clock.unix_us(now);
                     member.backend.load.sample(latency, now_us);
-                    if let Some(feedback) = &self.policy.feedback {
+                    if let Some(feedback) = &self.admission.policy.feedback {
                         member.hear(response.headers_mut(), feedback, now_us / 1000);
                     }
                     return Ok(Answer { response, upstream: connection, in_flight, at: now });
                 }
-                Err(None) if self.line.phase() == Phase::Body && is_late() => {
-                    let is_over = self.is_over();
+                Err(None) if self.admission.line.phase() == Phase::Body && is_late() => {
+                    let is_over = self.admission.is_over();
                     return Err(Failed::Final(if is_over { Error::RequestTimeout } else { Error::BodyTimeout }));
                 }
                 Err(None) => {
@@ -108,7 +113,7 @@ impl Forward<'_> {
                         return Err(Failed::Elsewhere(Error::ResponseTimeout, Cost::Nothing));
                     }
                     connection.suspect();
-                    return Err(if self.is_over() {
+                    return Err(if self.admission.is_over() {
                         Failed::Final(Error::RequestTimeout)
                     } else if may_again {
                         Failed::Elsewhere(Error::ResponseTimeout, Cost::Retry)
@@ -118,7 +123,7 @@ impl Forward<'_> {
                 }
                 Err(Some(failed)) => failed,
             };
-            if let Some(error) = self.line.body_error.take() {
+            if let Some(error) = self.admission.line.body_error.take() {
                 // It was the client: its outcome stays cancelled.
                 return Err(Failed::Final(error));
             }
@@ -137,13 +142,8 @@ impl Forward<'_> {
         }
     }
 
-    /// Whether the backend has left the pool while another may be tried: nobody waits for it then.
-    pub(super) fn leaves(&self, tried: &[Rc<Member>], member: &Member) -> bool {
-        member.has_left() && self.is_another(tried, member)
-    }
-
     fn is_another(&self, tried: &[Rc<Member>], member: &Member) -> bool {
-        self.steering.has_another(tried, member)
+        self.admission.steering.has_another(tried, member)
     }
 }
 

@@ -90,13 +90,8 @@ impl Exchange {
     }
 
     /// Its place in the pool: it is kept until the last of the response has been sent.
-    pub fn set_place(&mut self, place: Option<Place>) {
-        self.place = place;
-    }
-
-    /// Whether it has one.
-    pub fn has_place(&self) -> bool {
-        self.place.is_some()
+    pub fn place(&mut self) -> &mut Option<Place> {
+        &mut self.place
     }
 
     /// One more backend is tried.

@@ -3,17 +3,16 @@
 //! How one backend is tried is in `attempt`.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::header::{CONTENT_TYPE, UPGRADE};
 use http::{Method, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 
-use super::Proxy;
+use super::admission::Admission;
 use super::error::Error;
 use super::exchange::Exchange;
 use super::grpc;
-use super::line::Line;
 use super::replay::Payload;
 use super::rules::Scope;
 use super::websocket::Switch;
@@ -21,7 +20,6 @@ use crate::config::Retry;
 use crate::decide::{Facts, Head};
 use crate::pool::{InFlight, Member, Upstream};
 use crate::snapshot::decision::{Circumstances, Picked};
-use crate::snapshot::{Policy, Steering};
 
 /// A backend's response, and what it came by.
 pub struct Answer {
@@ -46,20 +44,10 @@ impl Answer {
 
 /// What a request is forwarded with.
 pub struct Forward<'a> {
-    /// The worker's.
-    pub proxy: &'a Proxy,
-    /// The client's connection.
-    pub line: &'a Line,
-    /// Of the pool that the request goes to.
-    pub steering: &'a Steering,
-    /// Of the same pool.
-    pub policy: &'a Policy,
+    /// To a backend.
+    pub admission: Admission<'a>,
     /// Whose rules the request is sent by.
     pub scope: Scope<'a>,
-    /// Seed of the key hash.
-    pub hash_seed: u64,
-    /// When the head of a response must be there.
-    pub until: Option<Instant>,
     /// To go on with another protocol.
     pub switch: Option<&'a Switch>,
 }
@@ -95,16 +83,17 @@ impl Forward<'_> {
         mut payload: Payload,
         exchange: &mut Exchange,
     ) -> (Box<Facts>, Result<Answer, Error>) {
-        let retry = &self.policy.retry;
-        self.steering.earn_retries(retry);
+        let Admission { proxy, steering, policy, hash_seed, .. } = self.admission;
+        let retry = &policy.retry;
+        steering.earn_retries(retry);
         let mut tried: Vec<Rc<Member>> = Vec::new();
         let mut last: Last = Err(Error::NoBackend);
         let mut cost = Cost::Nothing;
         let mut now = Instant::now();
         loop {
-            let mut with = self.proxy.circumstances(now, self.hash_seed, &tried);
+            let mut with = proxy.circumstances(now, hash_seed, &tried);
             // With an answer in hand, even an unwanted one, nobody waits for a better one.
-            let (back, admitted) = self.admit(facts, &mut with, exchange, last.is_err()).await;
+            let (back, admitted) = self.admission.admit(facts, &mut with, exchange.place(), last.is_err()).await;
             facts = back;
             let (slot, found, note, began) = match admitted {
                 Ok((Picked::Member { slot, found, note }, began)) => (slot, found, note, began),
@@ -114,12 +103,12 @@ impl Forward<'_> {
             };
             let member = Rc::clone(slot.member());
             // Only now it is known that there is another.
-            if !tried.is_empty() && !self.steering.affords_retry(cost == Cost::Retry) {
+            if !tried.is_empty() && !steering.affords_retry(cost == Cost::Retry) {
                 drop(slot);
                 return self.conclude(facts, last, with);
             }
             if let Ok((answer, _)) = last {
-                answer.discard(self.policy.max_idle);
+                answer.discard(policy.max_idle);
             }
             exchange.attempted();
             let in_flight = InFlight::begin(slot, began, note);
@@ -154,24 +143,15 @@ impl Forward<'_> {
             Ok(answered) => answered,
             Err(error) => return (facts, Err(error)),
         };
-        if self.steering.binds() && !is_unasked(&facts, &answer) {
+        let Admission { proxy, steering, .. } = self.admission;
+        if steering.binds() && !is_unasked(&facts, &answer) {
             let headers = std::mem::take(answer.response.headers_mut());
             let head = Box::new(Head { status: answer.response.status().as_u16(), headers });
-            let with = Circumstances { now: answer.at, now_us: self.proxy.clock.unix_us(answer.at), ..with };
-            let (back, head) = self.steering.bind(facts, head, &with, answer.in_flight.member(), found);
+            let with = Circumstances { now: answer.at, now_us: proxy.clock.unix_us(answer.at), ..with };
+            let (back, head) = steering.bind(facts, head, &with, answer.in_flight.member(), found);
             (facts, *answer.response.headers_mut()) = (back, head.headers);
         }
         (facts, Ok(answer))
-    }
-
-    /// Time that is left for the head of a response, if that is limited over all attempts.
-    pub(super) fn left(&self) -> Option<Duration> {
-        self.until.map(|until| until.saturating_duration_since(Instant::now()))
-    }
-
-    /// Whether none is left.
-    pub(super) fn is_over(&self) -> bool {
-        self.left().is_some_and(|left| left.is_zero())
     }
 }
 

@@ -8,6 +8,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 
+use super::admission::Admission;
 use super::body::{Body, RequestBody};
 use super::connection::Client;
 use super::error::Error;
@@ -163,13 +164,15 @@ impl Lane {
         let until = |timeout: Option<Duration>| timeout.and_then(|timeout| exchange.began().checked_add(timeout));
         let (until, told) = (until(timeout), until(told));
         let forward = Forward {
-            proxy: &self.client.proxy,
-            line: &self.line,
-            steering,
-            policy: &pool.policy,
+            admission: Admission {
+                proxy: &self.client.proxy,
+                line: &self.line,
+                steering,
+                policy: &pool.policy,
+                hash_seed: snapshot.hash_seed,
+                until,
+            },
             scope,
-            hash_seed: snapshot.hash_seed,
-            until,
             switch: switch.as_ref(),
         };
         let (facts, answer) = forward.run(facts, payload, exchange).await;

@@ -25,7 +25,7 @@ use crate::tls::Connector;
 impl Forward<'_> {
     /// A connection that is there already, if one can be had: one that was kept, or room on one that is shared.
     pub(super) fn ready_connection(&self, member: &Member) -> Option<Box<Upstream>> {
-        match self.policy.protocol {
+        match self.admission.policy.protocol {
             Protocol::Http1 => member.take_idle(),
             Protocol::Http2 { max_streams } => self.lease(member, max_streams),
             Protocol::Auto { max_streams } => self.lease(member, max_streams).or_else(|| member.take_idle()),
@@ -33,7 +33,7 @@ impl Forward<'_> {
     }
 
     fn lease(&self, member: &Member, max_streams: u32) -> Option<Box<Upstream>> {
-        let lease = member.sharing().lease(max_streams, self.policy.tls.as_ref())?;
+        let lease = member.sharing().lease(max_streams, self.admission.policy.tls.as_ref())?;
         Some(Box::new(Upstream::Http2(lease)))
     }
 
@@ -54,7 +54,7 @@ impl Forward<'_> {
                 lease.takes_connect() && !has_body && is_opening(&facts.method, &facts.headers)
             }
         };
-        match self.policy.protocol {
+        match self.admission.policy.protocol {
             _ if is_able => Ok(connection),
             Protocol::Auto { .. } => {
                 drop(connection);
@@ -75,27 +75,30 @@ impl Forward<'_> {
         tried: &[Rc<Member>],
         only_http1: bool,
     ) -> Result<Box<Upstream>, (OutcomeKind, Failed)> {
-        self.line.enter(Phase::Busy);
-        let retry = &self.policy.retry;
-        let timeout: Duration = self.policy.connect_timeout.min(self.left().unwrap_or(Duration::MAX));
+        self.admission.line.enter(Phase::Busy);
+        let retry = &self.admission.policy.retry;
+        let timeout: Duration =
+            self.admission.policy.connect_timeout.min(self.admission.left().unwrap_or(Duration::MAX));
         let backend = &member.backend;
         let elsewhere = |outcome, error| match retry.connect {
             true => (outcome, Failed::Elsewhere(error, Cost::Nothing)),
             false => (outcome, Failed::Final(error)),
         };
         let mut connecting = pin!(async {
-            let tls = self.policy.tls.as_deref();
-            match self.policy.protocol.max_streams() {
-                None => self.connect(backend, timeout, tls).await.map(Opened::Socket),
+            let tls = self.admission.policy.tls.as_deref();
+            match self.admission.policy.protocol.max_streams() {
+                None => self.admission.connect(backend, timeout, tls).await.map(Opened::Socket),
                 Some(_) if only_http1 => {
                     let tls = tls.map(Connector::without_http2);
-                    self.connect(backend, timeout, tls.as_ref()).await.map(Opened::Socket)
+                    self.admission.connect(backend, timeout, tls.as_ref()).await.map(Opened::Socket)
                 }
                 Some(max_streams) => Box::pin(self.share(member, max_streams, timeout)).await,
             }
         });
         let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
-            Poll::Pending if tried.len() < retry.retries as usize && self.leaves(tried, member) => Poll::Ready(None),
+            Poll::Pending if tried.len() < retry.retries as usize && self.admission.leaves(tried, member) => {
+                Poll::Ready(None)
+            }
             polled => polled.map(Some),
         });
         match connected.await {
@@ -112,7 +115,7 @@ impl Forward<'_> {
             Some(Err(error)) => {
                 tracing::debug!(backend = %backend.id, address = %backend.address_text, %error, "no connection");
                 Err(match error {
-                    ConnectError::Timeout(_) if self.is_over() => {
+                    ConnectError::Timeout(_) if self.admission.is_over() => {
                         (OutcomeKind::Timeout, Failed::Final(Error::RequestTimeout))
                     }
                     ConnectError::Timeout(_) => elsewhere(OutcomeKind::Timeout, Error::ConnectTimeout),
@@ -164,11 +167,12 @@ impl Forward<'_> {
     /// A fresh connection within `timeout`, of whichever protocol.
     async fn open_either(&self, member: &Member, max_streams: u32, timeout: Duration) -> Result<Opened, ConnectError> {
         let began = Instant::now();
-        let (stream, connected) = self.connect(&member.backend, timeout, self.policy.tls.as_deref()).await?;
+        let (stream, connected) =
+            self.admission.connect(&member.backend, timeout, self.admission.policy.tls.as_deref()).await?;
         let sharing = member.sharing();
         let is_secured = connected.tls.is_some();
         if is_secured && !stream.is_http2() {
-            return match self.policy.protocol {
+            return match self.admission.policy.protocol {
                 Protocol::Auto { .. } => {
                     sharing.set_http1();
                     Ok(Opened::Socket((stream, connected)))
@@ -187,7 +191,7 @@ impl Forward<'_> {
     }
 
     fn is_connection_limited(&self) -> bool {
-        let limits = &self.policy.limits;
+        let limits = &self.admission.policy.limits;
         limits.backend_connections.is_some() || limits.connections.is_some()
     }
 }

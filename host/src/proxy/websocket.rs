@@ -95,7 +95,7 @@ impl Forward<'_> {
         Ok(Box::new(match (switch, upstream) {
             (Switch::Upgrade, Upstream::Http1(_)) => Asked::Upgrade(None),
             (Switch::Connect(_), Upstream::Http1(_)) => {
-                let key = STANDARD.encode(self.proxy.nonce());
+                let key = STANDARD.encode(self.admission.proxy.nonce());
                 let accept = accept(key.as_bytes());
                 headers.insert(SEC_WEBSOCKET_KEY, HeaderValue::from_str(&key).map_err(|_| Error::BadRequest)?);
                 Asked::Upgrade(accept)
