@@ -1,13 +1,14 @@
 //! The data path: from an accepted socket to a backend and back.
 //!
 //! [`connection`] serves a client's connection, `http` each request on it, [`forward`] takes one through its decisions
-//! and attempts, [`body`] and [`upgrade`] carry the bytes. Everything here runs on one worker's thread, takes no lock and
+//! and attempts, [`body`] and [`carry`] carry the bytes. Everything here runs on one worker's thread, takes no lock and
 //! waits on nothing but sockets and the deadlines of [`deadline`].
 
 mod admission;
 mod attempt;
 pub mod bells;
 pub mod body;
+pub mod carry;
 pub mod connection;
 pub mod deadline;
 pub mod door;

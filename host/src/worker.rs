@@ -22,7 +22,7 @@ use self::doors::Doors;
 use crate::decide::Fault;
 use crate::plugin::Activity;
 use crate::proxy::bells::Bells;
-use crate::proxy::upgrade::LEAVE;
+use crate::proxy::carry::LEAVE;
 use crate::proxy::{Clock, Proxy};
 use crate::snapshot::{Comparison, Crew, Event, Fresh, Replacement, Seats, Slot, Snapshot, Told, View};
 use crate::telemetry::access::Sink;

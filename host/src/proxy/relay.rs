@@ -26,6 +26,24 @@ pub(super) struct Relay {
     down: Flow,
 }
 
+/// One of the two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Downstream.
+    Client,
+    /// Upstream.
+    Backend,
+}
+
+/// Who broke off.
+#[derive(Debug)]
+pub(super) struct Broken {
+    /// That side.
+    pub(super) side: Side,
+    /// How.
+    pub(super) error: io::Error,
+}
+
 /// One direction.
 struct Flow {
     /// Read, and not written yet.
@@ -51,6 +69,11 @@ impl Relay {
         Self { up: Flow::new(client), down: Flow::new(backend) }
     }
 
+    /// Bytes that went to the backend.
+    pub(super) fn to_backend(&self) -> u64 {
+        self.up.moved
+    }
+
     /// Bytes that went to the client.
     pub(super) fn to_client(&self) -> u64 {
         self.down.moved
@@ -64,21 +87,39 @@ impl Relay {
     /// Moves what can be moved. Ready when both directions have ended.
     ///
     /// # Errors
-    /// That of either side; both are of no use from then on.
+    /// Either side broke off; both are of no use from then on.
     pub(super) fn poll<C, B>(
         &mut self,
         cx: &mut Context<'_>,
         client: &mut C,
         backend: &mut B,
         scratch: &mut [u8],
-    ) -> Poll<io::Result<()>>
+    ) -> Poll<Result<(), Broken>>
     where
         C: AsyncRead + AsyncWrite + Unpin,
         B: AsyncRead + AsyncWrite + Unpin,
     {
-        let up = self.up.poll(cx, client, backend, scratch)?;
-        let down = self.down.poll(cx, backend, client, scratch)?;
+        let up = self.up.poll(cx, client, backend, scratch).map_err(|end| end.broken(Side::Client, Side::Backend))?;
+        let down =
+            self.down.poll(cx, backend, client, scratch).map_err(|end| end.broken(Side::Backend, Side::Client))?;
         if up.is_ready() && down.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+/// The end of a direction that broke off.
+enum End {
+    /// Where it comes from.
+    From(io::Error),
+    /// Where it goes to.
+    To(io::Error),
+}
+
+impl End {
+    fn broken(self, from: Side, to: Side) -> Broken {
+        match self {
+            Self::From(error) => Broken { side: from, error },
+            Self::To(error) => Broken { side: to, error },
+        }
     }
 }
 
@@ -90,14 +131,20 @@ impl Flow {
     }
 
     /// Ready when this direction has ended.
-    fn poll<F, T>(&mut self, cx: &mut Context<'_>, from: &mut F, to: &mut T, scratch: &mut [u8]) -> Poll<io::Result<()>>
+    fn poll<F, T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut F,
+        to: &mut T,
+        scratch: &mut [u8],
+    ) -> Poll<Result<(), End>>
     where
         F: AsyncRead + Unpin,
         T: AsyncWrite + Unpin,
     {
         let mut reads = 0;
         loop {
-            ready!(self.write_kept(cx, to))?;
+            ready!(self.write_kept(cx, to)).map_err(End::To)?;
             match self.stage {
                 Stage::Open if reads == TURN => {
                     cx.waker().wake_by_ref();
@@ -106,18 +153,18 @@ impl Flow {
                 Stage::Open => {
                     reads += 1;
                     let mut read = ReadBuf::new(scratch);
-                    if Pin::new(&mut *from).poll_read(cx, &mut read)?.is_pending() {
+                    if Pin::new(&mut *from).poll_read(cx, &mut read).map_err(End::From)?.is_pending() {
                         // Free where nothing is buffered. A stream of HTTP/2 goes on with what was written.
-                        let _ = Pin::new(&mut *to).poll_flush(cx)?;
+                        let _ = Pin::new(&mut *to).poll_flush(cx).map_err(End::To)?;
                         return Poll::Pending;
                     }
                     match read.filled() {
                         [] => self.stage = Stage::Ending,
-                        bytes => self.write(cx, to, bytes)?,
+                        bytes => self.write(cx, to, bytes).map_err(End::To)?,
                     }
                 }
                 Stage::Ending => {
-                    ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
+                    ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(End::To)?;
                     self.stage = Stage::Ended;
                 }
                 Stage::Ended => return Poll::Ready(Ok(())),

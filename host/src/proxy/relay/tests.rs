@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use super::*;
 
 /// A client and a backend with a relay between. Each holds `size` bytes that nobody has read.
-fn between(size: usize) -> (DuplexStream, DuplexStream, impl Future<Output = io::Result<u64>>) {
+fn between(size: usize) -> (DuplexStream, DuplexStream, impl Future<Output = Result<u64, Broken>>) {
     let (client, mut near_client) = duplex(size);
     let (backend, mut near_backend) = duplex(size);
     let relayed = async move {
@@ -66,5 +66,5 @@ async fn a_side_that_is_gone_is_an_error() {
     let (mut client, backend, relayed) = between(64);
     drop(backend);
     client.write_all(b"more").await.expect("room for it");
-    assert!(relayed.await.is_err());
+    assert_eq!(relayed.await.expect_err("nobody takes it").side, Side::Backend);
 }
