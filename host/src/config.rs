@@ -11,6 +11,7 @@
 //! every key.
 
 mod capacity;
+mod carried;
 mod discovery;
 mod feedback;
 mod health;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use capacity::Capacity;
+pub use carried::{Carried, ListenerProtocol, RefuseWith};
 pub use discovery::{Discovery, DnsQuestion, DnsSource, Holds};
 pub use feedback::Feedback;
 pub use health::{GrpcProbe, Health, HttpProbe, Probe, Question};
@@ -75,6 +77,20 @@ pub struct Config {
     pub pools: BTreeMap<Arc<str>, Pool>,
     /// `[plugin.NAME]`, by name. A name that is not here but used is a built-in.
     pub plugins: BTreeMap<Arc<str>, Plugin>,
+}
+
+impl Config {
+    /// Whether requests go to this pool, and not only connections that are carried as they are.
+    pub fn has_requests(&self, pool: &str) -> bool {
+        let is_this = |name: &Arc<str>| **name == *pool;
+        let listeners = self.listeners.iter().filter(|listener| listener.protocol.carried().is_none());
+        let mut routes = self.routes.iter().filter(|route| !route.carried);
+        listeners.filter_map(|listener| listener.pool.as_ref()).any(is_this)
+            || routes.any(|route| {
+                let routed = route.router.iter().flat_map(|router| &router.pools);
+                route.pool.iter().chain(routed).any(is_this)
+            })
+    }
 }
 
 /// `[server]`

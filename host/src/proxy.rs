@@ -1,6 +1,6 @@
 //! The data path: from an accepted socket to a backend and back.
 //!
-//! [`connection`] serves a client's connection, `http` each request on it, [`forward`] takes one through its decisions
+//! [`connection`] serves a client's connection, `http` each request on it, `tcp` one that is carried as it is, [`forward`] takes one through its decisions
 //! and attempts, [`body`] and [`carry`] carry the bytes. Everything here runs on one worker's thread, takes no lock and
 //! waits on nothing but sockets and the deadlines of [`deadline`].
 
@@ -35,6 +35,7 @@ pub mod rules;
 mod said;
 pub mod socket;
 mod target;
+mod tcp;
 mod tunnels;
 pub mod upgrade;
 pub mod websocket;

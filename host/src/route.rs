@@ -1,8 +1,10 @@
-//! Which pool a request goes to, by its listener, host, path, method, query and headers.
+//! Which pool a request goes to, by its listener, host, path, method, query and headers; and a connection that is carried as
+//! it is, by its listener and SNI.
 //!
 //! An exact host goes before a wildcard (the longest first) before none; then the longest path, exact before prefix; then
 //! more conditions (headers, query, methods, listener); then the order of the file. Does not change the request.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,6 +14,13 @@ use crate::decide::Facts;
 /// All routes, ready to be matched.
 #[derive(Debug, Default)]
 pub struct Table {
+    requests: ByName,
+    connections: ByName,
+}
+
+/// Routes by the name that is asked for: a host, or that of SNI.
+#[derive(Debug, Default)]
+struct ByName {
     exact: HashMap<Arc<str>, Vec<Entry>>,
     below: HashMap<Arc<str>, Vec<Entry>>,
     any: Vec<Entry>,
@@ -69,9 +78,13 @@ impl Entry {
         }
     }
 
+    fn is_for(&self, listener: usize) -> bool {
+        self.listener.is_none_or(|only| only == listener)
+    }
+
     fn matches(&self, listener: usize, facts: &Facts) -> bool {
         let route = &self.route;
-        self.listener.is_none_or(|only| only == listener)
+        self.is_for(listener)
             && path_matches(&route.path, facts.path())
             && (route.methods.is_empty() || route.methods.iter().any(|method| **method == *facts.method.as_str()))
             && route.query.iter().all(|(name, value)| facts.query_value(name) == Some(&**value))
@@ -116,14 +129,20 @@ impl Table {
                 continue;
             }
             let entry = Entry { route: route.clone(), number, listener: only.flatten(), pool };
-            match &route.host {
-                Some(HostPattern::Exact(host)) => table.exact.entry(Arc::clone(host)).or_default().push(entry),
-                Some(HostPattern::Below(host)) => table.below.entry(Arc::clone(host)).or_default().push(entry),
-                None => table.any.push(entry),
+            let (names, name) = match route.carried {
+                true => (&mut table.connections, &route.sni),
+                false => (&mut table.requests, &route.host),
+            };
+            match name {
+                Some(HostPattern::Exact(name)) => names.exact.entry(Arc::clone(name)).or_default().push(entry),
+                Some(HostPattern::Below(name)) => names.below.entry(Arc::clone(name)).or_default().push(entry),
+                None => names.any.push(entry),
             }
         }
-        let lists = table.exact.values_mut().chain(table.below.values_mut()).chain([&mut table.any]);
-        for list in lists {
+        let all = [&mut table.requests, &mut table.connections].into_iter();
+        for list in
+            all.flat_map(|names| names.exact.values_mut().chain(names.below.values_mut()).chain([&mut names.any]))
+        {
             // Stable: the order of the file decides between equals.
             list.sort_by_key(|entry| std::cmp::Reverse(entry.rank()));
         }
@@ -132,15 +151,32 @@ impl Table {
 
     /// The route of a request.
     pub fn find<'a>(&'a self, listener: usize, facts: &Facts) -> Option<&'a Entry> {
-        let first = |entries: &'a [Entry]| entries.iter().find(|entry| entry.matches(listener, facts));
+        self.requests.find(|| facts.host(), |entry| entry.matches(listener, facts))
+    }
+
+    /// The route of a connection.
+    pub fn find_for_connection<'a>(&'a self, listener: usize, facts: &Facts) -> Option<&'a Entry> {
+        let name = || facts.sni.as_deref().unwrap_or_default().into();
+        self.connections.find(name, |entry| entry.is_for(listener))
+    }
+}
+
+impl ByName {
+    /// The first that `matches`, of this name, or below it, or of any.
+    fn find<'a, 'b>(
+        &'a self,
+        name: impl FnOnce() -> Cow<'b, str>,
+        matches: impl Fn(&Entry) -> bool,
+    ) -> Option<&'a Entry> {
+        let first = |entries: &'a [Entry]| entries.iter().find(|entry| matches(entry));
         if !self.exact.is_empty() || !self.below.is_empty() {
-            let host = facts.host();
-            if let Some(entries) = self.exact.get(&*host)
+            let name = name();
+            if let Some(entries) = self.exact.get(&*name)
                 && let Some(found) = first(entries)
             {
                 return Some(found);
             }
-            let mut rest = &*host;
+            let mut rest = &*name;
             while let Some((_, parent)) = rest.split_once('.') {
                 if let Some(entries) = self.below.get(parent)
                     && let Some(found) = first(entries)

@@ -3,5 +3,6 @@
 //! Counters are written by one worker each and summed when somebody asks.
 
 pub mod access;
+pub mod carried;
 pub mod counters;
 pub mod logging;

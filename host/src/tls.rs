@@ -6,6 +6,7 @@ mod by_name;
 mod client;
 mod failure;
 mod files;
+mod hello;
 mod server;
 mod session;
 mod trust;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 pub use client::{Connector, ToBackend, is_http2};
 pub use failure::HandshakeEnd;
+pub use hello::{Hello, HelloReader, NoHello};
 pub use server::{Acceptor, Secured};
 pub use session::{ClientCertificate, Security};
 

@@ -1,6 +1,7 @@
 //! `/metrics`, in Prometheus' text format.
 
 mod capacity;
+mod carried;
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -26,6 +27,7 @@ pub(super) fn render(
     page.about("trimtab_uptime_seconds", "gauge", "Since the process started.");
     page.sample("trimtab_uptime_seconds", &[], uptime.as_secs_f64());
     requests(&mut page, snapshot);
+    carried::carried(&mut page, snapshot);
     backends(&mut page, snapshot);
     nonsense(&mut page, snapshot);
     discovery(&mut page, snapshot, sources);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ErrorPages, HeaderRules, Http2, PathPolicy, RateLimit, ServerTls};
+use super::{ErrorPages, HeaderRules, Http2, ListenerProtocol, PathPolicy, RateLimit, ServerTls};
 
 /// `[[listener]]`
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +15,9 @@ pub struct Listener {
     pub name: Arc<str>,
     /// An IP address and a port, for TCP (port 0: any free one).
     pub address: SocketAddr,
-    /// The pool for what no route matches (default: none, 404). Without it there is a route.
+    /// `protocol`: what is spoken there.
+    pub protocol: ListenerProtocol,
+    /// The pool for what no route matches (default: none; 404, or the end of the connection). Without it there is a route.
     pub pool: Option<Arc<str>>,
     /// Who may connect.
     pub access: Access,
@@ -25,9 +27,10 @@ pub struct Listener {
     pub forwarded: bool,
     /// Limits and timeouts of its connections.
     pub limits: Limits,
-    /// `max_connections` at a time, over all workers, 1 to 1000000000; none (default): no limit. Beyond it: 503.
+    /// `max_connections` at a time, over all workers, 1 to 1000000000; none (default): no limit. Beyond it: 503,
+    /// or the end of the connection.
     pub max_connections: Option<u32>,
-    /// `rate_limit` of its requests; none (default): no limit.
+    /// `rate_limit` of its requests, or of its connections where they are carried as they are; none (default): no limit.
     pub rate_limit: Option<RateLimit>,
     /// `paths`: `as-sent` (default), `normalise` or `strict`.
     pub paths: PathPolicy,

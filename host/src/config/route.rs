@@ -9,8 +9,12 @@ use super::{Access, Answer, ErrorPages, HeaderRules, PluginUse, RateLimit};
 pub struct Route {
     /// `name`, unique (default: `route-N`, N its place in the file from 1).
     pub name: Arc<str>,
-    /// Only for this listener; none: for all.
+    /// It is for connections that are carried as they are: it has `sni`, or its listener carries them.
+    pub carried: bool,
+    /// Only for this listener; none: for all of HTTP, or with `sni` for all that carry connections.
     pub listener: Option<Arc<str>>,
+    /// `sni`: the name that a client asks for in its TLS handshake; only of connections.
+    pub sni: Option<HostPattern>,
     /// `host`
     pub host: Option<HostPattern>,
     /// `path`
@@ -58,7 +62,7 @@ pub struct RouterUse {
     pub pools: Vec<Arc<str>>,
 }
 
-/// `host`
+/// `host` or `sni`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostPattern {
     /// `api.example.com`, lower case.

@@ -6,6 +6,7 @@
 
 mod address;
 mod capacity;
+mod carried;
 mod discovery;
 mod feedback;
 mod health;
@@ -82,7 +83,8 @@ pub(super) fn read(document: &DeTable<'_>, folder: &Path, built_ins: &[&str], si
 
     let tables = listed_tables(&mut root, "route");
     let written = tables.len();
-    let known = route::Known { plugins: &plugins, pools: &pool_names, listeners: &listener_names, folder };
+    let known =
+        route::Known { plugins: &plugins, pools: &pool_names, names: &listener_names, listeners: &listeners, folder };
     let mut route_names = Names::new("route");
     let routes: Vec<_> = tables
         .into_iter()

@@ -1,5 +1,6 @@
 //! Configurations in, [`Config`] or rendered findings out.
 
+mod carried;
 mod discovery;
 mod example;
 mod feedback;

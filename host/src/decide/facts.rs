@@ -52,6 +52,18 @@ impl Head {
 }
 
 impl Facts {
+    /// Of a connection that is carried as it is: there is no request, and so no method, path or header.
+    pub fn of_connection(protocol: &'static str, listener: &Arc<str>, client: SocketAddr) -> Box<Self> {
+        // The one form of a URI that has no path.
+        let uri = Uri::from_static("connection");
+        Box::new(Self { protocol, listener: Arc::clone(listener), client: Some(client), uri, ..Self::default() })
+    }
+
+    /// The request's method; empty where there is no request.
+    pub fn method(&self) -> &str {
+        if self.uri.path().is_empty() { "" } else { self.method.as_str() }
+    }
+
     /// The host asked for, lower case, without port and trailing dot; empty where there is none.
     pub fn host(&self) -> Cow<'_, str> {
         let Some(host) = self.headers.get(header::HOST).and_then(|value| value.to_str().ok()) else {
@@ -159,5 +171,12 @@ mod tests {
         assert_eq!(facts.query_value("id"), Some("7"));
         assert_eq!(facts.query_value("flag"), Some(""));
         assert_eq!(facts.query_value("i"), None);
+    }
+
+    #[test]
+    fn a_connection_has_nothing_of_a_request() {
+        let facts = Facts::of_connection("tcp", &"pg".into(), ([192, 0, 2, 1], 5).into());
+        assert_eq!((facts.method(), facts.path(), facts.query(), &*facts.host()), ("", "", "", ""));
+        assert_eq!(Facts::default().method(), "GET");
     }
 }

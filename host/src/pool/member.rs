@@ -244,6 +244,20 @@ impl InFlight {
         latency
     }
 
+    /// A connection is made, at `now`, for bytes that are no requests. Answers the latency in microseconds; how the attempt
+    /// ends is not known yet.
+    pub fn connected(&mut self, now: Instant) -> u32 {
+        let latency = self.microseconds(now);
+        self.head = Some((0, latency));
+        latency
+    }
+
+    /// The backend has said something on such a connection.
+    pub fn is_well(&mut self) {
+        self.outcome = OutcomeKind::Success;
+        self.decide_trial();
+    }
+
     /// How a backend on trial stands it.
     fn decide_trial(&mut self) {
         if std::mem::take(&mut self.trial) {

@@ -88,7 +88,11 @@ impl Carry<'_> {
             }
         })
         .await;
-        tracing::debug!(?ending, "a carried connection ended");
+        match &ending {
+            Ending::Finished => {}
+            Ending::Broken(Broken { side, error }) => tracing::debug!(?side, %error, "a carried connection broke"),
+            Ending::Ours(reason) => tracing::debug!(?reason, "a carried connection is closed"),
+        }
         if let Ending::Ours(_) = ending {
             watch.set(LEAVE);
             self.leave(client, backend).await;

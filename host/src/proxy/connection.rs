@@ -13,8 +13,9 @@ use super::door::Door;
 use super::error::Error;
 use super::handshake::shake;
 use super::headers::{Peer, certificate};
-use super::refusal::{refuse, refuse_shortly};
+use super::refusal::{part, refuse, refuse_shortly};
 use super::socket::Socket;
+use super::tcp::Arrival;
 use super::{Proxy, http1, http2};
 use crate::decide::Facts;
 use crate::snapshot::Listener;
@@ -38,18 +39,23 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
     let view = door.view(&proxy);
     let Some(settings) = view.snapshot.listeners.get(door.number()).cloned() else { return };
     drop(view);
+    let carried = settings.protocol.carried();
     // With TLS, an answer would cost a handshake: who is not let in is closed without a word.
-    let can_answer = settings.tls.is_none();
+    let can_answer = settings.tls.is_none() && carried.is_none();
     if !settings.access.permits(address.ip()) {
-        if can_answer {
-            Box::pin(refuse(Socket::Tcp(socket), Error::Denied)).await;
+        match carried {
+            Some(carried) => Box::pin(part(&proxy, Socket::Tcp(socket), carried.refuse_with)).await,
+            None if can_answer => Box::pin(refuse(Socket::Tcp(socket), Error::Denied)).await,
+            None => {}
         }
         return;
     }
     let Some(_open) = Open::begin(&proxy, &settings) else {
         settings.shed.of(proxy.worker).connections.add(1);
-        if can_answer {
-            Box::pin(refuse_shortly(&proxy, Socket::Tcp(socket), Error::TooManyConnections)).await;
+        match carried {
+            Some(carried) => Box::pin(part(&proxy, Socket::Tcp(socket), carried.refuse_with)).await,
+            None if can_answer => Box::pin(refuse_shortly(&proxy, Socket::Tcp(socket), Error::TooManyConnections)).await,
+            None => {}
         }
         return;
     };
@@ -60,6 +66,16 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
             None => return,
         },
     };
+    if let Some(carried) = carried {
+        let arrival = Arrival { proxy, door, socket, address, security };
+        // Boxed, so that a connection that lasts for days keeps nothing of its beginning.
+        let joined = Box::pin(arrival.join(&settings, carried)).await;
+        drop(settings);
+        if let Some(joined) = joined {
+            joined.carry().await;
+        }
+        return;
+    }
     let peer = Peer::new(address, &settings.trusted_proxies, security.is_some());
     let is_asked = settings.tls.as_ref().is_some_and(|tls| tls.asks_clients());
     let shown = security.as_mut().and_then(|security| security.client.take());

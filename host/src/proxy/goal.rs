@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::Proxy;
 use super::error::Error;
 use super::http::Lane;
 use super::https;
@@ -61,22 +62,39 @@ impl Lane {
             return (facts, (Some(route), Ok(Goal::Answer)));
         };
         let limit = route.max_body_size().or(limit);
-        let seen = view.snapshot.crossings.get(route.number);
-        let (Some(Some(seen)), Some(Some(routing))) = (seen, view.routing.get(route.number)) else {
-            return (facts, (Some(route), Ok(Goal::Pool { pool, limit })));
-        };
-        let with = self.client.proxy.circumstances(Instant::now(), view.snapshot.hash_seed, &[]);
-        let (facts, routed) = routing.route(facts, seen, &with);
-        let goal = match routed {
-            Routed::Pool(pool) => Ok(Goal::Pool { pool, limit }),
-            Routed::Own => Ok(Goal::Pool { pool, limit }),
-            Routed::Refuse(status) => Err(Error::Refused(status)),
-        };
-        (facts, (Some(route), goal))
+        let (facts, pool) = cross(&self.client.proxy, view, route, pool, facts);
+        (facts, (Some(route), pool.map(|pool| Goal::Pool { pool, limit })))
     }
 
     /// Whether a request is within a rate limit.
     fn check_rate(&self, limiter: Option<&Limiter>, facts: &Facts) -> Result<(), Error> {
-        limiter.map_or(Ok(()), |limiter| limiter.check(facts, self.client.proxy.worker).map_err(Error::RateLimited))
+        check_rate(limiter, facts, self.client.proxy.worker)
     }
+}
+
+/// The pool that a route's router picks, or else its `own`. `facts` come back.
+pub(super) fn cross(
+    proxy: &Proxy,
+    view: &View,
+    route: &Entry,
+    own: usize,
+    facts: Box<Facts>,
+) -> (Box<Facts>, Result<usize, Error>) {
+    let crossing = view.snapshot.crossings.get(route.number);
+    let (Some(Some(seen)), Some(Some(routing))) = (crossing, view.routing.get(route.number)) else {
+        return (facts, Ok(own));
+    };
+    let with = proxy.circumstances(Instant::now(), view.snapshot.hash_seed, &[]);
+    let (facts, routed) = routing.route(facts, seen, &with);
+    let pool = match routed {
+        Routed::Pool(pool) => Ok(pool),
+        Routed::Own => Ok(own),
+        Routed::Refuse(status) => Err(Error::Refused(status)),
+    };
+    (facts, pool)
+}
+
+/// Whether what `facts` describe is within a rate limit.
+pub(super) fn check_rate(limiter: Option<&Limiter>, facts: &Facts, worker: usize) -> Result<(), Error> {
+    limiter.map_or(Ok(()), |limiter| limiter.check(facts, worker).map_err(Error::RateLimited))
 }

@@ -59,7 +59,7 @@ pub(super) async fn shake(
             count(end);
             let why = why.as_ref().map_or("", |why| why);
             tracing::debug!(listener = %listener.name, result = end.as_str(), why, "no handshake");
-            if let (HandshakeEnd::Plaintext, Some(socket)) = (end, socket.take()) {
+            if let (HandshakeEnd::Plaintext, None, Some(socket)) = (end, listener.protocol.carried(), socket.take()) {
                 Box::pin(refuse_shortly(proxy, Socket::Tcp(socket), Error::PlainHttp)).await;
             }
             None

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use super::admission::Admission;
 use super::error::Error;
 use super::forward::{Cost, Failed, Forward};
 use super::line::Phase;
@@ -19,8 +20,48 @@ use crate::pool::connections::Counted;
 use crate::pool::upstream::http1::Exclusive;
 use crate::pool::upstream::http2::Lease;
 use crate::pool::upstream::shared::{Shared, Unsettled};
-use crate::pool::{Member, Upstream};
+use crate::pool::{Backend, Member, Upstream};
 use crate::tls::Connector;
+
+impl Admission<'_> {
+    /// What `connecting` comes to. None: the backend leaves the pool meanwhile, while another may be tried.
+    pub(super) async fn unless_left<T>(
+        &self,
+        tried: &[Rc<Member>],
+        member: &Member,
+        connecting: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut connecting = pin!(connecting);
+        poll_fn(|cx| match connecting.as_mut().poll(cx) {
+            Poll::Pending if self.leaves(tried, member) => Poll::Ready(None),
+            polled => polled.map(Some),
+        })
+        .await
+    }
+
+    /// How an attempt ended without a connection, by this error or, without one, as its backend left; and what is next.
+    pub(super) fn unconnected(&self, backend: &Backend, error: Option<ConnectError>) -> (OutcomeKind, Failed) {
+        let Some(error) = error else {
+            return (OutcomeKind::Timeout, Failed::Elsewhere(Error::ConnectTimeout, Cost::Nothing));
+        };
+        let elsewhere = |outcome, error| match self.policy.retry.connect {
+            true => (outcome, Failed::Elsewhere(error, Cost::Nothing)),
+            false => (outcome, Failed::Final(error)),
+        };
+        tracing::debug!(backend = %backend.id, address = %backend.address_text, %error, "no connection");
+        match error {
+            // Our fault: nothing is held against the backend, and no other would be of use.
+            ConnectError::Io(error) if is_out_of_descriptors(&error) => {
+                (OutcomeKind::Cancelled, Failed::Final(Error::OutOfDescriptors))
+            }
+            ConnectError::Timeout(_) if self.is_over() => (OutcomeKind::Timeout, Failed::Final(Error::RequestTimeout)),
+            ConnectError::Timeout(_) => elsewhere(OutcomeKind::Timeout, Error::ConnectTimeout),
+            // Our own limit says nothing of the backend.
+            ConnectError::Limit(_) => elsewhere(OutcomeKind::Cancelled, Error::QueueTimeout),
+            ConnectError::Io(_) | ConnectError::Tls(_) => elsewhere(OutcomeKind::ConnectError, Error::Connect),
+        }
+    }
+}
 
 impl Forward<'_> {
     /// A connection that is there already, if one can be had: one that was kept, or room on one that is shared.
@@ -76,15 +117,10 @@ impl Forward<'_> {
         only_http1: bool,
     ) -> Result<Box<Upstream>, (OutcomeKind, Failed)> {
         self.admission.line.enter(Phase::Busy);
-        let retry = &self.admission.policy.retry;
         let timeout: Duration =
             self.admission.policy.connect_timeout.min(self.admission.left().unwrap_or(Duration::MAX));
         let backend = &member.backend;
-        let elsewhere = |outcome, error| match retry.connect {
-            true => (outcome, Failed::Elsewhere(error, Cost::Nothing)),
-            false => (outcome, Failed::Final(error)),
-        };
-        let mut connecting = pin!(async {
+        let connecting = async {
             let tls = self.admission.policy.tls.as_deref();
             match self.admission.policy.protocol.max_streams() {
                 None => self.admission.connect(backend, timeout, tls).await.map(Opened::Socket),
@@ -94,37 +130,21 @@ impl Forward<'_> {
                 }
                 Some(max_streams) => Box::pin(self.share(member, max_streams, timeout)).await,
             }
-        });
-        let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
-            Poll::Pending if tried.len() < retry.retries as usize && self.admission.leaves(tried, member) => {
-                Poll::Ready(None)
-            }
-            polled => polled.map(Some),
-        });
-        match connected.await {
+        };
+        let connected = match tried.len() < self.admission.policy.retry.retries as usize {
+            true => self.admission.unless_left(tried, member, connecting).await,
+            false => Some(connecting.await),
+        };
+        let error = match connected {
             Some(Ok(Opened::Socket((stream, connected)))) => match Exclusive::new(stream, Some(connected)).await {
-                Ok(exclusive) => Ok(Box::new(Upstream::Http1(exclusive))),
-                Err(_) => Err(elsewhere(OutcomeKind::ConnectError, Error::Connect)),
+                Ok(exclusive) => return Ok(Box::new(Upstream::Http1(exclusive))),
+                Err(error) => Some(ConnectError::Io(io::Error::other(error))),
             },
-            Some(Ok(Opened::Room(upstream))) => Ok(upstream),
-            None => Err((OutcomeKind::Timeout, Failed::Elsewhere(Error::ConnectTimeout, Cost::Nothing))),
-            // Our fault: nothing is held against the backend, and no other would be of use.
-            Some(Err(ConnectError::Io(error))) if is_out_of_descriptors(&error) => {
-                Err((OutcomeKind::Cancelled, Failed::Final(Error::OutOfDescriptors)))
-            }
-            Some(Err(error)) => {
-                tracing::debug!(backend = %backend.id, address = %backend.address_text, %error, "no connection");
-                Err(match error {
-                    ConnectError::Timeout(_) if self.admission.is_over() => {
-                        (OutcomeKind::Timeout, Failed::Final(Error::RequestTimeout))
-                    }
-                    ConnectError::Timeout(_) => elsewhere(OutcomeKind::Timeout, Error::ConnectTimeout),
-                    // Our own limit says nothing of the backend.
-                    ConnectError::Limit(_) => elsewhere(OutcomeKind::Cancelled, Error::QueueTimeout),
-                    ConnectError::Io(_) | ConnectError::Tls(_) => elsewhere(OutcomeKind::ConnectError, Error::Connect),
-                })
-            }
-        }
+            Some(Ok(Opened::Room(upstream))) => return Ok(upstream),
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        Err(self.admission.unconnected(backend, error))
     }
 
     /// Room on a connection of HTTP/2 within `timeout`: on one that is there, on one that is being made for others, or on

@@ -11,6 +11,10 @@ use super::Proxy;
 use super::error::Error;
 use super::line::Line;
 use super::socket::Socket;
+use crate::config::RefuseWith;
+
+/// How many a worker refuses at a time with some patience.
+const MOST_REFUSED: usize = 64;
 
 /// How long a client is listened to after the last of what it gets.
 const LINGER: Duration = Duration::from_secs(1);
@@ -44,11 +48,24 @@ pub(super) async fn linger(socket: &mut Socket) {
 /// The same while few are refused at a time; the others are closed without a word. Descriptors and memory are for those
 /// who are served.
 pub(super) async fn refuse_shortly(proxy: &Proxy, socket: Socket, error: Error) {
-    const MOST: usize = 64;
-    if proxy.refusing.get() < MOST {
+    if proxy.refusing.get() < MOST_REFUSED {
         proxy.refusing.set(proxy.refusing.get() + 1);
         refuse(socket, error).await;
         proxy.refusing.set(proxy.refusing.get() - 1);
+    }
+}
+
+/// Parts with a client to whom nothing can be said. Few at a time are given the time to hear of it in order: what they have
+/// sent, unread, would make a reset of the end.
+pub(super) async fn part(proxy: &Proxy, mut socket: Socket, with: RefuseWith) {
+    if with == RefuseWith::Reset {
+        let _ = SockRef::from(socket.tcp()).set_linger(Some(Duration::ZERO));
+    } else if proxy.refusing.get() < MOST_REFUSED {
+        proxy.refusing.set(proxy.refusing.get() + 1);
+        linger(&mut socket).await;
+        proxy.refusing.set(proxy.refusing.get() - 1);
+    } else {
+        socket.part();
     }
 }
 

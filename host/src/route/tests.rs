@@ -9,7 +9,9 @@ use http::{HeaderValue, Method, Uri, header};
 fn route(host: Option<&str>, path: &str, pool: &str) -> Route {
     Route {
         name: pool.into(),
+        carried: false,
         listener: None,
+        sni: None,
         host: host.map(|host| match host.strip_prefix("*.") {
             Some(below) => HostPattern::Below(below.into()),
             None => HostPattern::Exact(host.into()),

@@ -44,6 +44,8 @@ pub(super) async fn load(
         let name = Arc::clone(&listener.name);
         let warn = move |problem: String| tracing::warn!(listener = %name, "{problem}");
         let protocols: &[_] = match listener.http2 {
+            // What is spoken is between the client and its backend.
+            _ if listener.protocol.carried().is_some() => &[],
             Some(_) => &[Protocol::Http2, Protocol::Http1],
             None => &[Protocol::Http1],
         };
@@ -59,6 +61,7 @@ pub(super) async fn load(
         let Some(tls) = pool.tls.clone() else { continue };
         let name = Arc::clone(name);
         let protocols: &[_] = match pool.protocol {
+            _ if !config.has_requests(&name) => &[],
             config::Protocol::Http1 => &[Protocol::Http1],
             config::Protocol::Http2 { .. } => &[Protocol::Http2],
             config::Protocol::Auto { .. } => &[Protocol::Http2, Protocol::Http1],

@@ -8,8 +8,9 @@ use crossbeam_utils::CachePadded;
 use ipnet::IpNet;
 
 use super::Pages;
-use crate::config::{Access, HeaderRules, Http2, HttpsRedirect, Limits, PathPolicy};
+use crate::config::{Access, HeaderRules, Http2, HttpsRedirect, Limits, ListenerProtocol, PathPolicy};
 use crate::rate::Limiter;
+use crate::telemetry::carried::Carried;
 use crate::telemetry::counters::{Counter, PerWorker, Shed, Traffic};
 use crate::tls::{Acceptor, HandshakeEnd};
 
@@ -18,6 +19,8 @@ use crate::tls::{Acceptor, HandshakeEnd};
 pub struct Listener {
     /// Unique.
     pub name: Arc<str>,
+    /// What is spoken there.
+    pub protocol: ListenerProtocol,
     /// Position of the pool for what no route matches.
     pub pool: Option<usize>,
     /// Who may connect.
@@ -30,6 +33,8 @@ pub struct Listener {
     pub limits: Limits,
     /// Counts for each pool, and behind them for requests that reached no pool.
     pub traffic: Vec<Arc<PerWorker<Traffic>>>,
+    /// The same of connections that are carried as they are; empty where none are.
+    pub carried: Vec<Arc<PerWorker<Carried>>>,
     /// Client connections that are open.
     pub connections: Arc<PerWorker<Counter>>,
     /// The same, over all workers: they are held to `max_connections` together.

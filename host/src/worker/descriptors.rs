@@ -59,8 +59,8 @@ impl Reserve {
         if let Some((client, _)) = &accepted {
             let view = Rc::clone(&proxy.view.borrow());
             if let Some(listener) = view.snapshot.listeners.get(door.number()) {
-                // With TLS, an answer would cost a handshake.
-                if listener.tls.is_none() {
+                // With TLS, an answer would cost a handshake; without HTTP, there is none.
+                if listener.tls.is_none() && listener.protocol.carried().is_none() {
                     turn_away(client);
                 }
                 listener.shed.of(proxy.worker).descriptors.add(1);

@@ -8,8 +8,7 @@ use std::time::Duration;
 use super::names::Names;
 use super::rules::{self, Way};
 use super::table::Table;
-use super::value::Value;
-use super::{address, capacity, http2, rate, server_tls, values};
+use super::{address, capacity, carried, http2, rate, server_tls, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{HeaderRules, Http2, Limits, Listener, PathPolicy, Route};
 
@@ -35,7 +34,8 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
         (None, Some((address, span))) => Some(listeners.declare(&address.to_string(), span.clone(), table.sink())),
         (None, None) => None,
     };
-    table.optional("protocol", protocol);
+    let protocol = carried::protocol(&mut table);
+    let is_http = protocol.carried().is_none();
     let pool = table.take("pool");
     let tls = server_tls::server_tls(&mut table, folder);
     let is_secure = !matches!(tls, Some(None));
@@ -43,10 +43,11 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
         name: name.clone().unwrap_or_else(|| "".into()),
         address: address.as_ref().map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |(address, _)| *address),
         pool: pool.and_then(|value| pools.resolve(value)),
+        protocol,
         access: address::access(&mut table),
         trusted_proxies: table.or("trusted_proxies", Vec::new(), address::blocks),
         forwarded: table.or("forwarded", false, |value| value.boolean()),
-        limits: limits(&mut table),
+        limits: if is_http { limits(&mut table) } else { Limits::default() },
         max_connections: table.optional("max_connections", values::whole(capacity::LIMIT)),
         rate_limit: table.optional("rate_limit", rate::rate_limit),
         paths: table.or("paths", PathPolicy::AsSent, values::word(&PATHS)),
@@ -66,17 +67,6 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
 
 const PATHS: [(&str, PathPolicy); 3] =
     [("as-sent", PathPolicy::AsSent), ("normalise", PathPolicy::Normalise), ("strict", PathPolicy::Strict)];
-
-/// Only `http` is served so far.
-fn protocol(value: Value<'_>) -> Option<()> {
-    match value.raw().as_str() {
-        Some(later @ ("tcp" | "tls-passthrough" | "udp")) => value.reject_with(
-            format_args!("`protocol = \"{later}\"` is not available in this version"),
-            "this version serves `\"http\"` only",
-        ),
-        _ => values::word(&[("http", ())])(value),
-    }
-}
 
 fn limits(table: &mut Table<'_>) -> Limits {
     let default = Limits::default();
@@ -124,7 +114,10 @@ pub(super) fn report_duplicates(listeners: &[Written], sink: &Sink) {
 /// A listener that leads nowhere is a mistake.
 pub(super) fn report_dead_ends(listeners: &[Written], routes: &[Route], sink: &Sink) {
     for Written { listener, header, has_pool, .. } in listeners {
-        let leads = |route: &Route| route.listener.as_ref().is_none_or(|name| *name == listener.name);
+        let is_carried = listener.protocol.carried().is_some();
+        let leads = |route: &Route| {
+            route.carried == is_carried && route.listener.as_ref().is_none_or(|name| *name == listener.name)
+        };
         if !has_pool && !routes.iter().any(leads) {
             let message = format!("the listener `{}` leads nowhere: it has no pool and no route", listener.name);
             sink.push(

@@ -12,9 +12,9 @@ use super::plugin::Plugins;
 use super::rules::{self, Way};
 use super::table::Table;
 use super::value::Value;
-use super::{address, rate, values};
+use super::{address, listener, rate, values};
 use crate::config::report::{Finding, Sink};
-use crate::config::{Answer, HeaderRules, HostPattern, Listener, PathPattern, PathPolicy, Route};
+use crate::config::{Answer, HeaderRules, HostPattern, Listener, ListenerProtocol, PathPattern, PathPolicy, Route};
 
 /// A route, and where it is written.
 pub(super) struct Written {
@@ -26,13 +26,16 @@ pub(super) struct Written {
 pub(super) struct Known<'a> {
     pub(super) plugins: &'a Plugins<'a>,
     pub(super) pools: &'a Names,
-    pub(super) listeners: &'a Names,
+    /// Of listeners.
+    pub(super) names: &'a Names,
+    /// Those without errors.
+    pub(super) listeners: &'a [listener::Written],
     pub(super) folder: &'a Path,
 }
 
 /// `[[route]]`, the `number`th of the file. Its name is declared even when something else is wrong with it.
 pub(super) fn route(mut table: Table<'_>, number: usize, known: &Known<'_>, routes: &mut Names) -> Option<Written> {
-    let Known { plugins, pools, listeners, folder } = known;
+    let Known { plugins, pools, names, listeners, folder } = known;
     let header = table.span();
     let name = match table.take("name") {
         Some(value) => {
@@ -40,6 +43,8 @@ pub(super) fn route(mut table: Table<'_>, number: usize, known: &Known<'_>, rout
         }
         None => Some(routes.declare(&format!("route-{number}"), header.clone(), table.sink())),
     };
+    let listener = table.optional("listener", |value| names.resolve(value));
+    let carried = carried(&mut table, listener.as_ref(), listeners);
     // Outer none: they have errors.
     let answer = answer(&mut table, folder);
     let pool = match &answer {
@@ -57,7 +62,9 @@ pub(super) fn route(mut table: Table<'_>, number: usize, known: &Known<'_>, rout
     };
     let route = Route {
         name: name.clone().unwrap_or_else(|| "".into()),
-        listener: table.optional("listener", |value| listeners.resolve(value)),
+        carried,
+        listener,
+        sni: table.optional("sni", host),
         host: table.optional("host", host),
         path,
         methods: table.or("methods", Vec::new(), methods),
@@ -81,6 +88,56 @@ pub(super) fn route(mut table: Table<'_>, number: usize, known: &Known<'_>, rout
     table.finish();
     let (_, _, _, router) = (name?, answer?, pool?, router?);
     Some(Written { route: Route { router, ..route }, header })
+}
+
+/// Keys of a route that mean something to requests only.
+const OF_REQUESTS: [&str; 15] = [
+    "host",
+    "path",
+    "path_exact",
+    "methods",
+    "query",
+    "headers",
+    "max_body_size",
+    "redirect",
+    "respond",
+    "strip_prefix",
+    "add_prefix",
+    "request_headers",
+    "response_headers",
+    "error_pages",
+    "intercept_errors",
+];
+
+/// Whether the route is for connections that are carried as they are, and then has nothing that is for requests.
+fn carried(table: &mut Table<'_>, listener: Option<&Arc<str>>, listeners: &[listener::Written]) -> bool {
+    let listener = listener.and_then(|name| listeners.iter().find(|written| written.listener.name == *name));
+    let speaks = listener.map(|written| &written.listener.protocol);
+    let sni = table.take("sni");
+    if let (Some(sni), Some(ListenerProtocol::Http)) = (sni, speaks) {
+        let _: Option<()> = sni.reject_with(
+            "`sni` is of connections that are carried as they are, and this listener speaks HTTP",
+            "compare the `host` of requests",
+        );
+        return false;
+    }
+    if let (Some(sni), Some(ListenerProtocol::Tcp(_))) = (sni, speaks)
+        && listener.is_some_and(|written| written.listener.tls.is_none())
+    {
+        let _: Option<()> = sni.reject_with(
+            "no client of this listener says a name: it speaks TCP without TLS",
+            "add `certificates` to the listener, or write `protocol = \"tls-passthrough\"` there",
+        );
+    }
+    let is_carried = sni.is_some() || speaks.is_some_and(|protocol| protocol.carried().is_some());
+    for key in if is_carried { &OF_REQUESTS[..] } else { &[] } {
+        if let Some(value) = table.take(key) {
+            let message =
+                format!("`{key}` is of requests, and this route is for connections that are carried as they are");
+            let _: Option<()> = value.reject_with(message, format_args!("remove `{key}`"));
+        }
+    }
+    is_carried
 }
 
 /// `redirect` or `respond`, and then nothing that is for a pool. None: it has errors.
@@ -125,13 +182,14 @@ fn host(value: Value<'_>) -> Option<HostPattern> {
     if address::is_name(lower) || bracketed.is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok()) {
         return Some(HostPattern::Exact(lower.into()));
     }
-    let problem = format!("`host` cannot be \"{text}\"");
+    let key = value.key();
+    let problem = format!("`{key}` cannot be \"{text}\"");
     match lower.rsplit_once(':') {
-        _ if lower == "*" => value.reject_with(problem, "leave `host` out to match every host"),
+        _ if lower == "*" => value.reject_with(problem, format_args!("leave `{key}` out to match every name")),
         _ if lower.parse::<Ipv6Addr>().is_ok() => value.reject_with(problem, format_args!("write `\"[{lower}]\"`")),
         _ if lower.contains("://") => value.reject_with(problem, "write the name alone, such as `\"api.example.com\"`"),
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
-            value.reject_with(problem, format_args!("hosts are compared without port: write `\"{name}\"`"))
+            value.reject_with(problem, format_args!("names are compared without port: write `\"{name}\"`"))
         }
         _ if lower.contains('*') => {
             value.reject_with(problem, "`*` stands only before the first dot: `\"*.example.com\"`")
@@ -199,7 +257,7 @@ pub(super) fn warn_of_ways_around<'a>(routes: &[Written], listeners: impl Iterat
     for Written { route, header } in routes {
         let is_all = matches!(&route.path, PathPattern::Prefix(path) if &**path == "/");
         let listener = lax.iter().find(|listener| route.listener.as_ref().is_none_or(|name| *name == listener.name));
-        if let (false, false, Some(listener)) = (is_all, route.access.is_open(), listener) {
+        if let (false, false, false, Some(listener)) = (route.carried, is_all, route.access.is_open(), listener) {
             let message = "this route keeps clients out of a path that they can write in other ways";
             let example = match listener.paths {
                 PathPolicy::Normalise => "backends may read `%2F` as a slash, and take off what follows a `;`: use",
@@ -214,8 +272,8 @@ pub(super) fn warn_of_ways_around<'a>(routes: &[Written], listeners: impl Iterat
 /// Warns of routes with the same conditions as an earlier one: file order lets the first win.
 pub(super) fn warn_of_repeats(routes: &[Written], sink: &Sink) {
     let conditions = |written: &Written| {
-        let Route { listener, host, path, methods, query, headers, .. } = written.route.clone();
-        (listener, host, path, methods, query, headers)
+        let Route { carried, listener, sni, host, path, methods, query, headers, .. } = written.route.clone();
+        (carried, listener, sni, host, path, methods, query, headers)
     };
     for (i, this) in routes.iter().enumerate() {
         if let Some(first) = routes[..i].iter().find(|first| conditions(first) == conditions(this)) {

@@ -75,6 +75,7 @@ fn the_example_says_what_it_says() {
         [Listener {
             name: "web".into(),
             address: "127.0.0.1:8080".parse().expect("address"),
+            protocol: ListenerProtocol::Http,
             pool: Some("web".into()),
             access: Access::default(),
             trusted_proxies: vec![],
@@ -121,8 +122,15 @@ fn the_example_says_what_it_says() {
             ..ServerTls::default()
         })
     );
+    let reset = Carried { idle_timeout: Some(Duration::from_secs(7200)), refuse_with: RefuseWith::Reset };
+    assert_eq!(config.listeners[2].protocol, ListenerProtocol::Tcp(reset));
+    let handshake_timeout = Duration::from_secs(5);
+    let passing = ListenerProtocol::TlsPassthrough { carried: Carried::default(), handshake_timeout };
+    assert_eq!(config.listeners[3].protocol, passing);
     let first = Route {
         name: "api".into(),
+        carried: false,
+        sni: None,
         listener: Some("web".into()),
         host: Some(HostPattern::Exact("api.example.com".into())),
         path: PathPattern::Prefix("/".into()),
@@ -183,7 +191,15 @@ fn the_example_says_what_it_says() {
         answer: Some(Answer::Respond { status: StatusCode::OK, content }),
         ..redirected.clone()
     };
-    assert_eq!(config.routes, [first, second, redirected, answered]);
+    let carried = Route {
+        name: "route-5".into(),
+        carried: true,
+        sni: Some(HostPattern::Below("example.org".into())),
+        path: PathPattern::Prefix("/".into()),
+        pool: Some("api".into()),
+        ..second.clone()
+    };
+    assert_eq!(config.routes, [first, second, redirected, answered, carried]);
     let blue = Backend {
         id: "blue".into(),
         address: Address::Socket("127.0.0.1:9004".parse().expect("address")),

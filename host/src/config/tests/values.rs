@@ -88,7 +88,7 @@ fn numbers_and_words() {
     );
     assert_eq!(
         complaint("protocol = \"udp\""),
-        "`protocol = \"udp\"` is not available in this version | this version serves `\"http\"` only"
+        "`protocol = \"udp\"` is not available in this version | this version serves \"http\", \"tcp\" and \"tls-passthrough\""
     );
     assert_eq!(complaint("protocol = \"htpp\""), "`protocol` cannot be \"htpp\" | did you mean `http`?");
 }
@@ -175,9 +175,9 @@ fn hosts() {
     assert_eq!(host("*.Example.com"), HostPattern::Below("example.com".into()));
     assert_eq!(host("[::1]"), HostPattern::Exact("[::1]".into()));
     for (text, help) in [
-        ("*", "leave `host` out to match every host"),
+        ("*", "leave `host` out to match every name"),
         ("a.*.b", "`*` stands only before the first dot: `\"*.example.com\"`"),
-        ("example.com:80", "hosts are compared without port: write `\"example.com\"`"),
+        ("example.com:80", "names are compared without port: write `\"example.com\"`"),
         ("http://example.com", "write the name alone, such as `\"api.example.com\"`"),
         ("::1", "write `\"[::1]\"`"),
         ("", "write a name such as `\"api.example.com\"` or `\"*.example.com\"`"),

@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::Method;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, WasmStr};
 
@@ -27,7 +26,7 @@ pub(super) fn offer(request: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Resu
         Ok((facts(&guest)?.client.map_or(0, |client| client.port()),))
     })?;
     request.func_wrap("host", |guest: Guest<'_>, ()| Ok((facts(&guest)?.host().into_owned(),)))?;
-    request.func_wrap("method", |guest: Guest<'_>, ()| Ok((method(&facts(&guest)?.method),)))?;
+    request.func_wrap("method", |guest: Guest<'_>, ()| Ok((Box::<str>::from(facts(&guest)?.method()),)))?;
     request.func_wrap("path", |guest: Guest<'_>, ()| Ok((facts(&guest)?.path().to_owned(),)))?;
     request.func_wrap("query", |guest: Guest<'_>, ()| Ok((facts(&guest)?.query().to_owned(),)))?;
     request.func_wrap("header", |guest: Guest<'_>, (name,): (WasmStr,)| {
@@ -52,11 +51,6 @@ pub(super) fn offer(request: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Resu
 
 fn facts<'a>(guest: &'a Guest<'_>) -> wasmtime::Result<&'a Facts> {
     guest.data().facts.as_deref().ok_or_else(|| wasmtime::Error::msg("`request` was called outside a decision"))
-}
-
-/// The methods of RFC 9110 and RFC 5789 are constants already; another is copied.
-fn method(method: &Method) -> Box<str> {
-    method.as_str().into()
 }
 
 /// Text of a header or a cookie, as far as it is UTF-8.

@@ -18,27 +18,24 @@ pub(super) fn build(
     error_pages: Pages,
     tls: Option<Arc<Acceptor>>,
 ) -> Listener {
-    // For each pool, and then for none.
-    let traffic = pools.iter().map(Some).chain([None]).map(|name| {
-        let known = before.and_then(|(known, snapshot)| {
-            let last = snapshot.pools.len();
-            let position = |name: &Arc<str>| snapshot.pools.iter().position(|pool| pool.name == *name);
-            known.traffic.get(name.map_or(Some(last), position)?)
-        });
-        known.map_or_else(|| Arc::new(PerWorker::new(workers)), Arc::clone)
-    });
-    let traffic = traffic.collect();
+    let traffic = each_pool(pools, workers, before, |known| &known.traffic);
+    let carried = match listener.protocol.carried() {
+        Some(_) => each_pool(pools, workers, before, |known| &known.carried),
+        None => Vec::new(),
+    };
     let known = before.map(|(known, _)| known);
     let connections = known.map(|known| Arc::clone(&known.connections));
     let limiter = |settings| limiter(settings, known.and_then(|known| known.limiter.as_ref()), workers);
     Listener {
         name: Arc::clone(&listener.name),
+        protocol: listener.protocol.clone(),
         pool: listener.pool.as_deref().and_then(number),
         access: listener.access.clone(),
         trusted_proxies: listener.trusted_proxies.clone(),
         forwarded: listener.forwarded,
         limits: listener.limits.clone(),
         traffic,
+        carried,
         connections: connections.unwrap_or_else(|| Arc::new(PerWorker::new(workers))),
         open: known.map(|known| Arc::clone(&known.open)).unwrap_or_default(),
         max_connections: listener.max_connections,
@@ -54,6 +51,24 @@ pub(super) fn build(
         redirect_to_https: listener.redirect_to_https,
         http2: listener.http2.clone(),
     }
+}
+
+/// Counters for each pool, and then for none: those that there are, where a pool was there before.
+fn each_pool<T: Default>(
+    pools: &[Arc<str>],
+    workers: usize,
+    before: Option<(&Arc<Listener>, &Snapshot)>,
+    cells: impl Fn(&Listener) -> &Vec<Arc<PerWorker<T>>>,
+) -> Vec<Arc<PerWorker<T>>> {
+    let each = pools.iter().map(Some).chain([None]).map(|name| {
+        let known = before.and_then(|(known, snapshot)| {
+            let last = snapshot.pools.len();
+            let position = |name: &Arc<str>| snapshot.pools.iter().position(|pool| pool.name == *name);
+            cells(known).get(name.map_or(Some(last), position)?)
+        });
+        known.map_or_else(|| Arc::new(PerWorker::new(workers)), Arc::clone)
+    });
+    each.collect()
 }
 
 /// The limit of these settings: the one that there is, if it is of the same.

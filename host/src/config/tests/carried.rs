@@ -1,0 +1,115 @@
+//! Listeners that carry connections as they are, and their routes: what goes with which protocol.
+
+use std::time::Duration;
+
+use super::{config, lines, listener, minimal, report};
+use crate::config::{Carried, HostPattern, ListenerProtocol, RefuseWith};
+
+#[test]
+fn protocols_and_their_settings() {
+    let of = |more: &str| listener(more).protocol;
+    assert_eq!(of("protocol = 'http'"), ListenerProtocol::Http);
+    assert_eq!(of("protocol = 'tcp'"), ListenerProtocol::Tcp(Carried::default()));
+    let carried = Carried { idle_timeout: None, refuse_with: RefuseWith::Reset };
+    assert_eq!(of("protocol = 'tcp'\nidle_timeout = false\nrefuse_with = 'reset'"), ListenerProtocol::Tcp(carried));
+    let handshake_timeout = Duration::from_secs(10);
+    let passthrough = ListenerProtocol::TlsPassthrough { carried: Carried::default(), handshake_timeout };
+    assert_eq!(of("protocol = 'tls-passthrough'"), passthrough);
+    let secured = listener("protocol = 'tcp'\ncertificates = [{ cert = 'a.pem', key = 'a.key' }]");
+    assert!(secured.tls.is_some());
+}
+
+#[test]
+fn what_does_not_go_with_a_protocol_is_named() {
+    let said = |more: &str| lines(&report(&minimal(more, "")));
+    let change = "remove it, or change the `protocol` of the listener";
+    assert_eq!(
+        said("protocol = 'tcp'\npaths = 'strict'\nhttp2 = false\nhandshake_timeout = '1s'"),
+        [
+            format!(
+                "5:9 `paths` means something to HTTP only, and this listener carries connections as they are | {change}"
+            ),
+            format!(
+                "6:9 `http2` means something to HTTP only, and this listener carries connections as they are | {change}"
+            ),
+            "7:21 `handshake_timeout` of a listener is of `tls-passthrough` | with `certificates`, write `tls = { \
+             handshake_timeout = \"10s\" }`"
+                .to_owned(),
+        ]
+    );
+    assert_eq!(
+        said("protocol = 'tls-passthrough'\ncertificates = [{ cert = 'a.pem', key = 'a.key' }]"),
+        [format!("5:16 `certificates` is for TLS that ends here, and `tls-passthrough` passes it on | {change}")]
+    );
+    assert_eq!(
+        said("refuse_with = 'reset'"),
+        ["4:15 `refuse_with` is of connections that are carried as they are, and HTTP answers | remove it, or add \
+          `protocol = \"tcp\"`"]
+    );
+    assert_eq!(
+        said("protocol = 'udp'"),
+        ["4:12 `protocol = \"udp\"` is not available in this version | this version serves \"http\", \"tcp\" and \
+          \"tls-passthrough\""]
+    );
+    assert_eq!(said("protocol = 'tpc'"), ["4:12 `protocol` cannot be \"tpc\" | did you mean `tcp`?"]);
+}
+
+/// Two listeners, one of each kind, and a route.
+fn routed(route: &str) -> String {
+    format!(
+        "[[listener]]\nname = 'web'\naddress = '127.0.0.1:0'\npool = 'web'\n[[listener]]\nname = 'db'\n\
+         address = '127.0.0.1:1'\nprotocol = 'tls-passthrough'\npool = 'web'\n[pool.web]\n\
+         backends = ['10.0.0.1:80']\n[[route]]\npool = 'web'\n{route}\n"
+    )
+}
+
+#[test]
+fn routes_are_for_requests_or_for_connections() {
+    let route = |text: &str| config(&routed(text)).routes.remove(0);
+    assert!(!route("host = 'a.example'").carried);
+    assert!(!route("listener = 'web'").carried);
+    let of_all = route("sni = '*.Example.org'");
+    assert!(of_all.carried && of_all.listener.is_none());
+    assert_eq!(of_all.sni, Some(HostPattern::Below("example.org".into())));
+    let of_one = route("listener = 'db'");
+    assert!(of_one.carried && of_one.sni.is_none());
+}
+
+#[test]
+fn conditions_of_the_other_kind_are_named() {
+    let said = |route: &str| lines(&report(&routed(route)));
+    assert_eq!(
+        said("sni = 'a.example'\npath = '/x'"),
+        ["15:8 `path` is of requests, and this route is for connections that are carried as they are | remove `path`"]
+    );
+    assert_eq!(
+        said("sni = 'a.example'\nlistener = 'web'"),
+        [
+            "14:7 `sni` is of connections that are carried as they are, and this listener speaks HTTP | compare the `host` \
+          of requests"
+        ]
+    );
+    assert_eq!(
+        said("sni = 'a.example:443'"),
+        ["14:7 `sni` cannot be \"a.example:443\" | names are compared without \
+                                                port: write `\"a.example\"`"]
+    );
+    let plain = routed("listener = 'db'\nsni = 'a.example'").replace("'tls-passthrough'", "'tcp'");
+    assert_eq!(
+        lines(&report(&plain)),
+        [
+            "15:7 no client of this listener says a name: it speaks TCP without TLS | add `certificates` to the listener, \
+          or write `protocol = \"tls-passthrough\"` there"
+        ]
+    );
+}
+
+#[test]
+fn a_listener_is_led_somewhere_by_routes_of_its_own_kind_only() {
+    let text =
+        routed("host = 'a.example'").replacen("protocol = 'tls-passthrough'\npool = 'web'", "protocol = 'tcp'", 1);
+    assert_eq!(
+        lines(&report(&text)),
+        ["5:1 the listener `db` leads nowhere: it has no pool and no route | add `pool = \"NAME\"`, or a `[[route]]`"]
+    );
+}

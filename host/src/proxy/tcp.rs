@@ -1,0 +1,236 @@
+//! A client's connection that is carried as it is (`protocol = "tcp"` or `"tls-passthrough"`): one decision, one backend,
+//! and then bytes both ways.
+//!
+//! While nothing has been sent, another backend is tried for one that cannot be connected to. What goes on then is in
+//! [`carry`](super::carry), what is counted of it in `passage`.
+
+mod hello;
+mod passage;
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use socket2::SockRef;
+
+use self::passage::Passage;
+use super::Proxy;
+use super::admission::Admission;
+use super::carry::{Carry, Ending};
+use super::door::Door;
+use super::error::Error;
+use super::forward::Failed;
+use super::goal::{check_rate, cross};
+use super::line::{Line, Phase};
+use super::refusal::part;
+use super::relay::Relay;
+use super::socket::Socket;
+use crate::config::{Carried, ListenerProtocol};
+use crate::decide::{Facts, Head};
+use crate::pool::connect::Stream;
+use crate::pool::connections::Counted;
+use crate::pool::{InFlight, Member};
+use crate::snapshot::decision::{Circumstances, Picked};
+use crate::snapshot::{Listener, View};
+use crate::tls::Security;
+
+/// A connection that was let in.
+pub(super) struct Arrival {
+    pub(super) proxy: Rc<Proxy>,
+    pub(super) door: Rc<Door>,
+    pub(super) socket: Socket,
+    pub(super) address: SocketAddr,
+    /// None where TLS does not end here.
+    pub(super) security: Option<Security>,
+}
+
+/// A connection with both of its sides. It is all that is kept while it lasts.
+pub(super) struct Joined {
+    proxy: Rc<Proxy>,
+    client: Socket,
+    /// What the client has said already.
+    said: Bytes,
+    upstream: Upstream,
+    passage: Box<Passage>,
+    line: Rc<Line>,
+    timeout: Option<Duration>,
+}
+
+/// The backend's side.
+struct Upstream {
+    stream: Stream,
+    member: Rc<Member>,
+    _connected: Counted,
+}
+
+impl Arrival {
+    /// Finds a backend. None when there is none: the client has been told, and the connection is over.
+    pub(super) async fn join(self, listener: &Arc<Listener>, carried: &Carried) -> Option<Joined> {
+        let Self { proxy, door, mut socket, address, security } = self;
+        let (view, number) = (door.view(&proxy), door.number());
+        let mut passage = Passage::begin(&proxy, view, number, address);
+        let line = Line::new(proxy.deadlines.watch(), &listener.limits);
+        line.enter(Phase::Busy);
+        let mut facts = Facts::of_connection(listener.protocol.word(), &listener.name, address);
+        let mut said = Bytes::new();
+        if let (ListenerProtocol::TlsPassthrough { handshake_timeout, .. }, Socket::Tcp(tcp)) =
+            (&listener.protocol, &mut socket)
+        {
+            match hello::hear(&proxy, &door, tcp, line.watch(), *handshake_timeout).await {
+                Ok((hello, bytes)) => {
+                    (facts.sni, facts.alpn) = (hello.server_name, hello.protocol);
+                    said = bytes.into();
+                }
+                Err(end) => {
+                    passage.fails(end);
+                    return None;
+                }
+            }
+            line.enter(Phase::Busy);
+            // It is as new as when it was said.
+            passage.sees(door.view(&proxy), door.number());
+        } else if let Some(security) = security {
+            (facts.sni, facts.alpn) = (security.server_name, security.protocol);
+        }
+        passage.names(facts.sni.clone());
+        let joined = {
+            let mut joining = pin!(open(&proxy, &line, listener, facts, &mut passage));
+            poll_fn(|cx| {
+                line.watch().wakes(cx.waker());
+                joining.as_mut().poll(cx)
+            })
+            .await
+        };
+        match joined {
+            Ok(upstream) => {
+                let timeout = carried.idle_timeout;
+                Some(Joined { proxy, client: socket, said, upstream, passage, line, timeout })
+            }
+            Err(error) => {
+                tracing::debug!(listener = %listener.name, %error, "a connection goes nowhere");
+                passage.fails(error.into());
+                // Whoever is refused takes no room.
+                drop(passage);
+                Box::pin(part(&proxy, socket, carried.refuse_with)).await;
+                None
+            }
+        }
+    }
+}
+
+impl Joined {
+    /// Carries bytes both ways, to the end of the connection.
+    pub(super) async fn carry(self) {
+        let Self { proxy, mut client, said, upstream, mut passage, line, timeout } = self;
+        let Upstream { mut stream, member, _connected } = upstream;
+        // A peer that vanished without a word is found by the kernel's probes.
+        let _ = SockRef::from(client.tcp()).set_keepalive(true);
+        stream.keep_alive();
+        let mut relay = Relay::new(said, Bytes::new());
+        let carry = Carry { proxy: &proxy, watch: line.watch(), member: &member, timeout };
+        let ending = carry.run(&mut client, &mut stream, &mut relay, |relay| passage.moved(relay)).await;
+        passage.ends(&ending);
+        if matches!(ending, Ending::Broken(_)) {
+            // Reset, so that nobody takes what came for the whole.
+            let _ = SockRef::from(client.tcp()).set_linger(Some(Duration::ZERO));
+            stream.reset_when_dropped();
+        }
+    }
+}
+
+/// Decides, connects, and tries others while that fails.
+async fn open(
+    proxy: &Rc<Proxy>,
+    line: &Line,
+    listener: &Listener,
+    facts: Box<Facts>,
+    passage: &mut Passage,
+) -> Result<Upstream, Error> {
+    let view = Rc::clone(&passage.view);
+    let (mut facts, pool) = route(proxy, &view, listener, passage.listener(), facts);
+    let number = pool?;
+    let (Some(pool), Some(steering)) = (view.snapshot.pools.get(number), view.steering.get(number)) else {
+        return Err(Error::NoRoute);
+    };
+    passage.enter_pool(number);
+    let (policy, hash_seed) = (&pool.policy, view.snapshot.hash_seed);
+    let admission = Admission { proxy, line, steering, policy, hash_seed, until: None };
+    steering.earn_retries(&policy.retry);
+    let mut tried: Vec<Rc<Member>> = Vec::new();
+    let mut last = Error::NoBackend;
+    loop {
+        let mut with = proxy.circumstances(Instant::now(), hash_seed, &tried);
+        let (back, admitted) = admission.admit(facts, &mut with, &mut passage.place, tried.is_empty()).await;
+        facts = back;
+        let (picked, began) = admitted?;
+        let (slot, found, note) = match picked {
+            Picked::Member { slot, found, note } => (slot, found, note),
+            Picked::Refuse(status) => return Err(Error::Refused(status)),
+            Picked::Nobody | Picked::Full(_) => return Err(last),
+        };
+        // What has failed before cost the backends nothing.
+        if !tried.is_empty() && !steering.affords_retry(false) {
+            return Err(last);
+        }
+        passage.attempted();
+        let mut in_flight = InFlight::begin(slot, began, note);
+        let member = Rc::clone(in_flight.member());
+        let connecting = admission.connect(&member.backend, policy.connect_timeout, policy.tls.as_deref());
+        match admission.unless_left(&tried, &member, connecting).await {
+            Some(Ok((stream, connected))) => {
+                let now = Instant::now();
+                let latency = in_flight.connected(now);
+                let now_us = proxy.clock.unix_us(now);
+                member.backend.load.sample(latency, now_us);
+                if steering.binds() {
+                    let with = Circumstances { now, now_us, ..with };
+                    // What it would add to a response is for nobody.
+                    let _ = steering.bind(facts, Box::new(Head::default()), &with, &member, found);
+                }
+                passage.connected(in_flight);
+                return Ok(Upstream { stream, member, _connected: connected });
+            }
+            connected => {
+                let (outcome, failed) = admission.unconnected(&member.backend, connected.and_then(Result::err));
+                in_flight.set_outcome(outcome);
+                match failed {
+                    Failed::Elsewhere(error, _) if tried.len() < policy.retry.retries as usize => last = error,
+                    Failed::Elsewhere(error, _) | Failed::Final(error) => return Err(error),
+                }
+            }
+        }
+        tried.push(member);
+    }
+}
+
+/// The position of the pool: by the routes and their routers, or by the listener. `facts` come back.
+fn route(
+    proxy: &Rc<Proxy>,
+    view: &View,
+    listener: &Listener,
+    number: usize,
+    facts: Box<Facts>,
+) -> (Box<Facts>, Result<usize, Error>) {
+    if let Err(error) = check_rate(listener.limiter.as_deref(), &facts, proxy.worker) {
+        return (facts, Err(error));
+    }
+    let snapshot = &view.snapshot;
+    let Some(route) = snapshot.routes.find_for_connection(number, &facts) else {
+        return (facts, listener.pool.ok_or(Error::NoRoute));
+    };
+    if !facts.client.is_none_or(|client| route.access().permits(client.ip())) {
+        return (facts, Err(Error::Denied));
+    }
+    let limiter = snapshot.limiters.get(route.number).and_then(Option::as_ref);
+    if let Err(error) = check_rate(limiter.map(|limit| &*limit.limiter), &facts, proxy.worker) {
+        return (facts, Err(error));
+    }
+    match route.pool {
+        Some(own) => cross(proxy, view, route, own, facts),
+        None => (facts, Err(Error::NoRoute)),
+    }
+}

@@ -1,0 +1,196 @@
+//! One connection that is carried as it is, as counters and the access log see it.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::decide::OutcomeKind;
+use crate::pool::{InFlight, Place};
+use crate::proxy::Proxy;
+use crate::proxy::carry::{Ending, Reason};
+use crate::proxy::error::Error;
+use crate::proxy::relay::{Relay, Side};
+use crate::snapshot::View;
+use crate::telemetry::carried::{Carried, End};
+
+/// Begins when a connection was accepted and ends, when dropped, with it.
+pub(in crate::proxy) struct Passage {
+    proxy: Rc<Proxy>,
+    /// In which it was decided.
+    pub(in crate::proxy) view: Rc<View>,
+    listener: usize,
+    /// Position of the pool, or one behind the last for none.
+    pool: usize,
+    client: SocketAddr,
+    server_name: Option<Arc<str>>,
+    began: Instant,
+    attempts: u32,
+    upstream: u64,
+    downstream: u64,
+    end: End,
+    /// The attempt that has a connection.
+    in_flight: Option<InFlight>,
+    /// In a pool that takes so many and no more. Dropped behind the attempt.
+    pub(in crate::proxy) place: Option<Place>,
+}
+
+impl Passage {
+    /// One of this client, by the listener at this position.
+    pub(in crate::proxy) fn begin(proxy: &Rc<Proxy>, view: Rc<View>, listener: usize, client: SocketAddr) -> Box<Self> {
+        let pool = view.snapshot.pools.len();
+        let passage = Box::new(Self {
+            proxy: Rc::clone(proxy),
+            view,
+            listener,
+            pool,
+            client,
+            server_name: None,
+            began: Instant::now(),
+            attempts: 0,
+            upstream: 0,
+            downstream: 0,
+            end: End::ClientLeft,
+            in_flight: None,
+            place: None,
+        });
+        passage.count(|carried| carried.open.add(1));
+        passage
+    }
+
+    /// It is decided in this view, where its listener has this position.
+    pub(in crate::proxy) fn sees(&mut self, view: Rc<View>, listener: usize) {
+        self.count(|carried| carried.open.subtract(1));
+        self.pool = view.snapshot.pools.len();
+        (self.view, self.listener) = (view, listener);
+        self.count(|carried| carried.open.add(1));
+    }
+
+    /// Its listener's position.
+    pub(in crate::proxy) fn listener(&self) -> usize {
+        self.listener
+    }
+
+    /// The client asked for this name.
+    pub(in crate::proxy) fn names(&mut self, server_name: Option<Arc<str>>) {
+        self.server_name = server_name;
+    }
+
+    /// It goes to this pool.
+    pub(in crate::proxy) fn enter_pool(&mut self, pool: usize) {
+        self.count(|carried| carried.open.subtract(1));
+        self.pool = pool;
+        self.count(|carried| carried.open.add(1));
+    }
+
+    /// One more backend is tried.
+    pub(in crate::proxy) fn attempted(&mut self) {
+        self.attempts += 1;
+    }
+
+    /// A backend has accepted it.
+    pub(in crate::proxy) fn connected(&mut self, in_flight: InFlight) {
+        self.in_flight = Some(in_flight);
+    }
+
+    /// Bytes have moved. The first from the backend say that it is well.
+    pub(in crate::proxy) fn moved(&mut self, relay: &Relay) {
+        let (upstream, downstream) = (relay.to_backend(), relay.to_client());
+        if self.downstream == 0
+            && downstream > 0
+            && let Some(in_flight) = &mut self.in_flight
+        {
+            in_flight.is_well();
+        }
+        self.count(|carried| {
+            carried.upstream.add(upstream - self.upstream);
+            carried.downstream.add(downstream - self.downstream);
+        });
+        (self.upstream, self.downstream) = (upstream, downstream);
+    }
+
+    /// It ends before anything was carried.
+    pub(in crate::proxy) fn fails(&mut self, end: End) {
+        self.end = end;
+    }
+
+    /// It was carried, and that is how it ended.
+    pub(in crate::proxy) fn ends(&mut self, ending: &Ending) {
+        let (end, outcome) = match ending {
+            Ending::Finished => (End::Finished, OutcomeKind::Success),
+            Ending::Broken(broken) if broken.side == Side::Client => (End::ClientReset, OutcomeKind::Cancelled),
+            Ending::Broken(_) => (End::BackendReset, OutcomeKind::Reset),
+            // Who was asked and said nothing is late; who was not asked is nothing.
+            Ending::Ours(Reason::Idle) if self.upstream > 0 => (End::Idle, OutcomeKind::Timeout),
+            Ending::Ours(Reason::Idle) => (End::Idle, OutcomeKind::Cancelled),
+            Ending::Ours(Reason::Left) => (End::BackendLeft, OutcomeKind::Cancelled),
+            Ending::Ours(Reason::Stop) => (End::Stopped, OutcomeKind::Cancelled),
+        };
+        self.end = end;
+        if self.downstream == 0
+            && let Some(in_flight) = &mut self.in_flight
+        {
+            in_flight.set_outcome(outcome);
+        }
+    }
+
+    fn count(&self, count: impl FnOnce(&Carried)) {
+        let listener = self.view.snapshot.listeners.get(self.listener);
+        if let Some(cells) = listener.and_then(|listener| listener.carried.get(self.pool)) {
+            count(cells.of(self.proxy.worker));
+        }
+    }
+
+    /// As a request's line: `time client listener pool backend attempts 0 bytes microseconds "PROTOCOL SNI" -`, where bytes
+    /// are those to the client; then the bytes to the backend, and why it ended.
+    fn write(&self, took: Duration, line: &mut Vec<u8>) {
+        let snapshot = &self.view.snapshot;
+        let listener = snapshot.listeners.get(self.listener);
+        let (name, protocol) = listener.map_or(("-", "-"), |listener| (&*listener.name, listener.protocol.word()));
+        let pool = snapshot.pools.get(self.pool).map_or("-", |pool| &*pool.name);
+        let backend = self.in_flight.as_ref().map_or("-", |attempt| &*attempt.member().backend.id);
+        let time = humantime::format_rfc3339_micros(SystemTime::now());
+        // Writing to a vector cannot fail. A name of SNI is made of letters, digits and dots.
+        let _ = write!(
+            line,
+            "{time} {} {name} {pool} {backend} {} 0 {} {} \"{protocol} {}\" - {} {}",
+            self.client,
+            self.attempts,
+            self.downstream,
+            took.as_micros(),
+            self.server_name.as_deref().unwrap_or("-"),
+            self.upstream,
+            self.end.as_str(),
+        );
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        let took = self.began.elapsed();
+        self.count(|carried| {
+            carried.open.subtract(1);
+            carried.ends[self.end as usize].add(1);
+            carried.durations.observe(took);
+        });
+        if let Some(log) = &self.proxy.access_log {
+            log.line(|line| self.write(took, line));
+        }
+    }
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Denied => Self::Denied,
+            Error::RateLimited(_) => Self::RateLimited,
+            Error::Refused(_) => Self::Refused,
+            Error::NoRoute => Self::NoRoute,
+            Error::OutOfDescriptors => Self::Descriptors,
+            Error::Connect => Self::ConnectError,
+            Error::ConnectTimeout => Self::ConnectTimeout,
+            _ => Self::NoBackend,
+        }
+    }
+}
