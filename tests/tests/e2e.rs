@@ -102,6 +102,8 @@ mod start_errors;
 mod streaming;
 #[path = "e2e/swap.rs"]
 mod swap;
+#[path = "e2e/tcp.rs"]
+mod tcp;
 #[path = "e2e/tls.rs"]
 mod tls;
 #[path = "e2e/tunnels.rs"]
