@@ -91,7 +91,8 @@ impl Check {
     }
 
     async fn converse(&self, target: &Address, stage: &Cell<Stage>) -> Result<(), Failure> {
-        let connection = Connection::open(target, self.tls.as_ref(), stage, self.question.timeout).await?;
+        let Question { proxy_protocol, timeout, .. } = *self.question;
+        let connection = Connection::open(target, self.tls.as_ref(), proxy_protocol, stage, timeout).await?;
         stage.set(Stage::Waiting);
         match &self.question.probe {
             Probe::Tcp => {

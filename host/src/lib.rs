@@ -12,6 +12,7 @@ pub mod health;
 pub mod plugin;
 pub mod pool;
 pub mod proxy;
+pub mod proxy_protocol;
 pub mod rate;
 pub mod route;
 pub mod server;

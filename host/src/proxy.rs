@@ -24,6 +24,7 @@ mod http;
 pub mod http1;
 mod http2;
 mod https;
+mod introduced;
 pub mod line;
 mod opening;
 pub mod path;

@@ -74,6 +74,8 @@ mod paths;
 mod plugins;
 #[path = "e2e/precedence.rs"]
 mod precedence;
+#[path = "e2e/proxy_protocol.rs"]
+mod proxy_protocol;
 #[path = "e2e/quiet.rs"]
 mod quiet;
 #[path = "e2e/rate_limits.rs"]

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Tls;
+use super::{ProxyVersion, Tls};
 
 /// `health = { http = "/healthz", interval = "2s" }`, or with `tcp = true` or `grpc = "service"` in place of `http`.
 ///
@@ -40,6 +40,9 @@ pub struct Question {
     pub port: Option<u16>,
     /// `tls`: `true`, or a table (none, the default: without).
     pub tls: Option<Tls>,
+    /// `proxy_protocol`: a PROXY header says that the connection is our own (default: as the pool's, or none where there is a
+    /// `port`).
+    pub proxy_protocol: Option<ProxyVersion>,
     /// `timeout` of connection, TLS and answer together (default 1 s, or `interval` if that is less; at most `interval`).
     pub timeout: Duration,
 }

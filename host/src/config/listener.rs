@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ErrorPages, HeaderRules, Http2, ListenerProtocol, PathPolicy, RateLimit, ServerTls};
+use super::{ErrorPages, HeaderRules, Http2, ListenerProtocol, PathPolicy, ProxyProtocol, RateLimit, ServerTls};
 
 /// `[[listener]]`
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// `protocol`: what is spoken there.
     pub protocol: ListenerProtocol,
+    /// `proxy_protocol`: peers say by a PROXY header whom a connection is from, before anything else; none (default): they do not.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// The pool for what no route matches (default: none; 404, or the end of the connection). Without it there is a route.
     pub pool: Option<Arc<str>>,
     /// Who may connect.

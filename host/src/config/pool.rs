@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Address, Capacity, Discovery, Feedback, Health, OutlierPolicy, PluginUse, Recovery, Retry, Tls};
+use super::{
+    Address, Capacity, Discovery, Feedback, Health, OutlierPolicy, PluginUse, ProxyVersion, Recovery, Retry, Tls,
+};
 
 /// `[pool.NAME]`
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +49,9 @@ pub struct Pool {
     /// `tunnel_timeout`: upgraded connections end when nothing has moved for so long, either way (default 1 h; none, written
     /// `false`: never).
     pub tunnel_timeout: Option<Duration>,
+    /// `proxy_protocol`: backends are told by a PROXY header whom a connection is from; none (default): they are not. A kept
+    /// connection then serves one client's connection only. Not with HTTP/2.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// `protocol` and `max_streams`: what backends are spoken to with.
     pub protocol: Protocol,
 }

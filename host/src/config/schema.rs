@@ -18,6 +18,7 @@ mod plugin;
 mod pool;
 mod process;
 mod protocol;
+mod proxy_protocol;
 mod rate;
 mod recovery;
 mod replacement;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::{Failure, Stage};
-use crate::config::Address;
+use crate::config::{Address, ProxyVersion};
 use crate::pool::connect::{self, ConnectError};
+use crate::proxy_protocol::{Told, header};
 use crate::tls::Connector;
 
 /// An open connection, and whether TLS secures it.
@@ -25,10 +26,13 @@ impl Connection {
     pub(super) async fn open(
         target: &Address,
         tls: Option<&Connector>,
+        version: Option<ProxyVersion>,
         stage: &Cell<Stage>,
         timeout: Duration,
     ) -> Result<Self, Failure> {
-        let stream = connect::connect(target, None, timeout).await.map_err(|error| match error {
+        // It is from nobody but us.
+        let introduction = version.map(|version| header(&Told::default(), version)).unwrap_or_default();
+        let stream = connect::connect(target, None, &introduction, timeout).await.map_err(|error| match error {
             ConnectError::Io(error) | ConnectError::Tls(error) => Failure::Connect(error),
             ConnectError::Timeout(timeout) | ConnectError::Limit(timeout) => Failure::NoConnection(timeout),
         })?;

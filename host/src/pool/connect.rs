@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper::rt;
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 
 use crate::config::Address;
@@ -78,14 +78,22 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| NONE_LEFT.contains(&code))
 }
 
-/// Connects within `timeout`, and shakes hands where there is TLS. A name is resolved now; its addresses are tried in the
+/// Connects within `timeout`, says the `introduction` (a PROXY header, or nothing), and shakes hands where there is TLS. A name is resolved now; its addresses are tried in the
 /// resolver's order, until one accepts.
 ///
 /// # Errors
 /// The last address's error, that of the handshake, or the timeout.
-pub async fn connect(address: &Address, tls: Option<&Connector>, timeout: Duration) -> Result<Stream, ConnectError> {
+pub async fn connect(
+    address: &Address,
+    tls: Option<&Connector>,
+    introduction: &[u8],
+    timeout: Duration,
+) -> Result<Stream, ConnectError> {
     let connecting = async {
-        let stream = open(address).await?;
+        let mut stream = open(address).await?;
+        if !introduction.is_empty() {
+            stream.write_all(introduction).await?;
+        }
         let Some(tls) = tls else { return Ok(stream) };
         // Boxed: what a handshake needs is larger than all the rest.
         let secured = Box::pin(tls.connect(&host(address), stream)).await.map_err(ConnectError::Tls)?;

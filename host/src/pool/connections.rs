@@ -3,11 +3,13 @@
 //! Kept connections count. As there are no more requests than there may be connections, whoever finds none left can
 //! be sure that one is idle on some worker: he asks the workers to close it. Asking is done elsewhere.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use tokio::sync::Notify;
 
+use crate::proxy_protocol::Told;
 use crate::tls::Connector;
 
 /// Those of one backend, or of one pool.
@@ -31,9 +33,24 @@ pub struct Counted {
     pub _pool: Option<Connected>,
     /// What it is secured by.
     pub tls: Option<Arc<Connector>>,
+    /// Whom the backend was told that it is from: it serves nobody else.
+    pub introduced: Option<Rc<Told>>,
 }
 
 impl Counted {
+    /// Whether the backend was told that it is from this client, or was told nothing, and that is to be so.
+    pub fn is_introduced_as(&self, client: Option<&Rc<Told>>) -> bool {
+        match (&self.introduced, client) {
+            (Some(known), Some(client)) => Rc::ptr_eq(known, client),
+            (known, client) => known.is_none() && client.is_none(),
+        }
+    }
+
+    /// Whether the client that it is from has left.
+    pub fn is_orphaned(&self) -> bool {
+        self.introduced.as_ref().is_some_and(|client| Rc::strong_count(client) == 1)
+    }
+
     /// Whether it is secured by this, and not by what was configured before.
     pub fn is_secured_by(&self, tls: Option<&Arc<Connector>>) -> bool {
         match (&self.tls, tls) {

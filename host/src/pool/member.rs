@@ -14,6 +14,7 @@ use super::sharing::Sharing;
 use super::slot::Slot;
 use super::upstream::Upstream;
 use crate::decide::{OutcomeKind, PoolLoad, Readiness};
+use crate::proxy_protocol::Told;
 use crate::tls::Connector;
 
 /// Takes a report on a backend to control.
@@ -114,9 +115,13 @@ impl Member {
         (self.site.report)(&self.backend, report);
     }
 
-    /// Takes the idle connection that was used last: the least likely to be closed by the backend.
-    pub fn take_idle(&self) -> Option<Box<Upstream>> {
-        self.idle.borrow_mut().pop().map(|waiting| waiting.upstream)
+    /// Takes the idle connection that was used last: the least likely to be closed by the backend. Where backends are told
+    /// whom a connection is from, one of this `client`.
+    pub fn take_idle(&self, client: Option<&Rc<Told>>) -> Option<Box<Upstream>> {
+        let mut idle = self.idle.borrow_mut();
+        // Most often the last is as good as any.
+        let position = idle.iter().rposition(|waiting| waiting.upstream.is_introduced_as(client))?;
+        Some(idle.remove(position).upstream)
     }
 
     /// Its connections of HTTP/2, which requests share.
@@ -158,7 +163,9 @@ impl Member {
     pub fn sweep(&self, now: Instant, timeout: Duration) -> usize {
         let mut idle = self.idle.borrow_mut();
         idle.retain_mut(|waiting| {
-            now.saturating_duration_since(waiting.since) < timeout && !waiting.upstream.is_stale()
+            now.saturating_duration_since(waiting.since) < timeout
+                && !waiting.upstream.is_orphaned()
+                && !waiting.upstream.is_stale()
         });
         idle.len() + self.sharing.sweep(now, timeout)
     }

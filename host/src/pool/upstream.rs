@@ -27,6 +27,7 @@ use self::http1::Exclusive;
 use self::http2::Lease;
 use self::tasks::Announcement;
 use super::connections::Counted;
+use crate::proxy_protocol::Told;
 use crate::tls::Connector;
 
 /// Largest response head that a backend may send, in bytes.
@@ -136,6 +137,22 @@ impl Upstream {
         match self {
             Self::Http1(exclusive) => exclusive.connected().is_none_or(|connected| connected.is_secured_by(tls)),
             Self::Http2(lease) => lease.is_secured_by(tls),
+        }
+    }
+
+    /// Whether it is from this client, as the backend was told, or may be from any.
+    pub fn is_introduced_as(&self, client: Option<&Rc<Told>>) -> bool {
+        match self {
+            Self::Http1(exclusive) => exclusive.connected().is_none_or(|connected| connected.is_introduced_as(client)),
+            Self::Http2(_) => client.is_none(),
+        }
+    }
+
+    /// Whether nobody can use it any more, as the client that it is from has left.
+    pub fn is_orphaned(&self) -> bool {
+        match self {
+            Self::Http1(exclusive) => exclusive.connected().is_some_and(Counted::is_orphaned),
+            Self::Http2(_) => false,
         }
     }
 

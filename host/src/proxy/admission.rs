@@ -20,6 +20,7 @@ use crate::pool::connections::{Connected, Counted};
 use crate::pool::queue::order::Wish;
 use crate::pool::queue::{Same, Ticket, Turn, Waited};
 use crate::pool::{Backend, Claim, Member, Place};
+use crate::proxy_protocol::{Told, header};
 use crate::snapshot::decision::{Circumstances, Picked};
 use crate::snapshot::{Policy, Steering};
 use crate::tls::Connector;
@@ -42,6 +43,8 @@ pub struct Admission<'a> {
     pub hash_seed: u64,
     /// When the head of a response must be there.
     pub until: Option<Instant>,
+    /// Whom backends are told that it is from, if they are.
+    pub introduction: Option<&'a Rc<Told>>,
 }
 
 impl Admission<'_> {
@@ -187,21 +190,30 @@ impl Admission<'_> {
                 None => None,
                 Some(limit) => Some(Connected::within(&self.steering.site().capacity.connections, limit, ask).await),
             };
-            Counted { _backend: backend, _pool: pool, tls: self.policy.tls.clone() }
+            let introduced = self.client().cloned();
+            Counted { _backend: backend, _pool: pool, tls: self.policy.tls.clone(), introduced }
         };
         let connected = match limits.backend_connections.or(limits.connections) {
             // Nothing is waited for.
             None => counted.await,
             Some(_) => tokio::time::timeout(timeout, counted).await.map_err(|_| ConnectError::Limit(timeout))?,
         };
-        match connect(&backend.address, tls, timeout.saturating_sub(began.elapsed())).await {
+        let told = self.introduction.zip(self.policy.proxy_protocol).map(|(told, version)| header(told, version));
+        let told = told.unwrap_or_default();
+        match connect(&backend.address, tls, &told, timeout.saturating_sub(began.elapsed())).await {
             Err(ConnectError::Io(error)) if is_out_of_descriptors(&error) => {
                 self.proxy.give_up_idle(false);
                 self.proxy.bells.ring_for_descriptors();
             }
             connecting => return connecting.map(|stream| (stream, connected)),
         }
-        connect(&backend.address, tls, timeout.saturating_sub(began.elapsed())).await.map(|stream| (stream, connected))
+        let left = timeout.saturating_sub(began.elapsed());
+        connect(&backend.address, tls, &told, left).await.map(|stream| (stream, connected))
+    }
+
+    /// Whose connections are of use: those of all, unless backends are told whom they are from.
+    pub(super) fn client(&self) -> Option<&Rc<Told>> {
+        self.introduction.filter(|_| self.policy.proxy_protocol.is_some())
     }
 
     /// Time that is left for the head of a response, if that is limited over all attempts.

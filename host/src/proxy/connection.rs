@@ -1,6 +1,6 @@
 //! A client's connection: whether it is let in, and which protocol is spoken on it.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,8 +16,9 @@ use super::headers::{Peer, certificate};
 use super::refusal::{part, refuse, refuse_shortly};
 use super::socket::Socket;
 use super::tcp::Arrival;
-use super::{Proxy, http1, http2};
+use super::{Proxy, http1, http2, introduced};
 use crate::decide::Facts;
+use crate::proxy_protocol::Told;
 use crate::snapshot::Listener;
 use crate::tls::Security;
 
@@ -26,6 +27,12 @@ pub(super) struct Client {
     pub(super) proxy: Rc<Proxy>,
     pub(super) door: Rc<Door>,
     pub(super) peer: Peer,
+    /// What its peer has told of it.
+    pub(super) told: Told,
+    /// Where it was accepted.
+    local: Option<SocketAddr>,
+    /// What backends are told of it, once one is.
+    introduction: OnceCell<Rc<Told>>,
     /// None without TLS.
     pub(super) security: Option<Security>,
     /// What backends are told of its certificate, where clients are asked for one.
@@ -34,31 +41,55 @@ pub(super) struct Client {
     pub(super) facts: RefCell<Option<Box<Facts>>>,
 }
 
+impl Client {
+    /// What backends are told of it.
+    pub(super) fn introduction(&self) -> Rc<Told> {
+        let introduce = || {
+            let security = self.security.as_ref();
+            let name = security.and_then(|security| security.server_name.clone());
+            let protocol = security.and_then(|security| security.protocol.clone());
+            introduced::introduce(&self.proxy, self.told.clone(), (self.peer.address, self.local), (&name, &protocol))
+        };
+        Rc::clone(self.introduction.get_or_init(introduce))
+    }
+}
+
 /// Serves one connection to its end.
-pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address: SocketAddr) {
+pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, mut socket: TcpStream, mut address: SocketAddr) {
     let view = door.view(&proxy);
     let Some(settings) = view.snapshot.listeners.get(door.number()).cloned() else { return };
     drop(view);
     let carried = settings.protocol.carried();
-    // With TLS, an answer would cost a handshake: who is not let in is closed without a word.
-    let can_answer = settings.tls.is_none() && carried.is_none();
-    if !settings.access.permits(address.ip()) {
-        match carried {
-            Some(carried) => Box::pin(part(&proxy, Socket::Tcp(socket), carried.refuse_with)).await,
-            None if can_answer => Box::pin(refuse(Socket::Tcp(socket), Error::Denied)).await,
-            None => {}
-        }
-        return;
+    let may_come = |address: SocketAddr| settings.access.permits(address.ip());
+    // Whom a connection is from may be said by a header that is read first.
+    if settings.proxy_protocol.is_none() && !may_come(address) {
+        return Box::pin(deny(&proxy, &settings, socket)).await;
     }
     let Some(_open) = Open::begin(&proxy, &settings) else {
         settings.shed.of(proxy.worker).connections.add(1);
         match carried {
             Some(carried) => Box::pin(part(&proxy, Socket::Tcp(socket), carried.refuse_with)).await,
-            None if can_answer => Box::pin(refuse_shortly(&proxy, Socket::Tcp(socket), Error::TooManyConnections)).await,
-            None => {}
+            // With TLS, an answer would cost a handshake: who is not let in is closed without a word.
+            None if settings.tls.is_some() => {}
+            None => Box::pin(refuse_shortly(&proxy, Socket::Tcp(socket), Error::TooManyConnections)).await,
         }
         return;
     };
+    let mut told = Told::default();
+    if let Some(settings_of_header) = &settings.proxy_protocol {
+        let hearing = introduced::hear(&proxy, &door, settings_of_header, &mut socket, address);
+        match Box::pin(hearing).await {
+            Some(heard) => told = heard,
+            None => return settings.shed.of(proxy.worker).introductions.add(1),
+        }
+        if let Some((client, _)) = told.addresses {
+            address = client;
+        }
+        if !may_come(address) {
+            return Box::pin(deny(&proxy, &settings, socket)).await;
+        }
+    }
+    let local = socket.local_addr().ok();
     let (socket, mut security) = match &settings.tls {
         None => (Socket::Tcp(socket), None),
         Some(acceptor) => match Box::pin(shake(&proxy, &door, &settings, acceptor, socket)).await {
@@ -67,7 +98,7 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
         },
     };
     if let Some(carried) = carried {
-        let arrival = Arrival { proxy, door, socket, address, security };
+        let arrival = Arrival { proxy, door, socket, address, told, local, security };
         // Boxed, so that a connection that lasts for days keeps nothing of its beginning.
         let joined = Box::pin(arrival.join(&settings, carried)).await;
         drop(settings);
@@ -80,7 +111,9 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
     let is_asked = settings.tls.as_ref().is_some_and(|tls| tls.asks_clients());
     let shown = security.as_mut().and_then(|security| security.client.take());
     let certificate = is_asked.then(|| certificate::Fields::new(shown));
-    let client = Rc::new(Client { peer, security, certificate, facts: RefCell::default(), proxy, door });
+    let (facts, introduction) = Default::default();
+    let client = Client { peer, told, local, security, certificate, facts, introduction, proxy, door };
+    let client = Rc::new(client);
     // Boxed, so that each has what it needs of memory, and a tunnel, which may last for days, has none of it.
     let upgraded = match &settings.http2 {
         Some(http2) if client.security.as_ref().is_some_and(Security::is_http2) => {
@@ -92,6 +125,15 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, socket: TcpStream, address:
     drop(settings);
     if let Some(upgraded) = upgraded {
         upgraded.carry().await;
+    }
+}
+
+/// Turns away who may not come.
+async fn deny(proxy: &Proxy, listener: &Listener, socket: TcpStream) {
+    match listener.protocol.carried() {
+        Some(carried) => part(proxy, Socket::Tcp(socket), carried.refuse_with).await,
+        None if listener.tls.is_some() => {}
+        None => refuse(Socket::Tcp(socket), Error::Denied).await,
     }
 }
 

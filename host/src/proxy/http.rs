@@ -91,7 +91,8 @@ impl Lane {
         let kept = self.client.facts.borrow_mut().take();
         let mut facts = kept.unwrap_or_else(|| {
             let security = self.client.security.as_ref();
-            let sni = security.and_then(|security| security.server_name.clone());
+            let told = &self.client.told;
+            let sni = security.and_then(|security| security.server_name.clone()).or_else(|| told.server_name.clone());
             let alpn = security.and_then(|security| security.protocol.clone());
             let listener = Arc::clone(&listener.name);
             Box::new(Facts { protocol: self.protocol, listener, sni, alpn, ..Facts::default() })
@@ -163,6 +164,7 @@ impl Lane {
         let timeout = pool.policy.request_timeout.into_iter().chain(told).min();
         let until = |timeout: Option<Duration>| timeout.and_then(|timeout| exchange.began().checked_add(timeout));
         let (until, told) = (until(timeout), until(told));
+        let introduction = pool.policy.proxy_protocol.map(|_| self.client.introduction());
         let forward = Forward {
             admission: Admission {
                 proxy: &self.client.proxy,
@@ -170,6 +172,7 @@ impl Lane {
                 steering,
                 policy: &pool.policy,
                 hash_seed: snapshot.hash_seed,
+                introduction: introduction.as_ref(),
                 until,
             },
             scope,

@@ -67,9 +67,11 @@ impl Forward<'_> {
     /// A connection that is there already, if one can be had: one that was kept, or room on one that is shared.
     pub(super) fn ready_connection(&self, member: &Member) -> Option<Box<Upstream>> {
         match self.admission.policy.protocol {
-            Protocol::Http1 => member.take_idle(),
+            Protocol::Http1 => member.take_idle(self.admission.client()),
             Protocol::Http2 { max_streams } => self.lease(member, max_streams),
-            Protocol::Auto { max_streams } => self.lease(member, max_streams).or_else(|| member.take_idle()),
+            Protocol::Auto { max_streams } => {
+                self.lease(member, max_streams).or_else(|| member.take_idle(self.admission.client()))
+            }
         }
     }
 
@@ -99,7 +101,7 @@ impl Forward<'_> {
             _ if is_able => Ok(connection),
             Protocol::Auto { .. } => {
                 drop(connection);
-                match member.take_idle() {
+                match member.take_idle(self.admission.client()) {
                     Some(kept) => Ok(kept),
                     None => self.open(member, tried, true).await,
                 }

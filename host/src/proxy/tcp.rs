@@ -25,6 +25,7 @@ use super::door::Door;
 use super::error::Error;
 use super::forward::Failed;
 use super::goal::{check_rate, cross};
+use super::introduced::introduce;
 use super::line::{Line, Phase};
 use super::refusal::part;
 use super::relay::Relay;
@@ -34,6 +35,7 @@ use crate::decide::{Facts, Head};
 use crate::pool::connect::Stream;
 use crate::pool::connections::Counted;
 use crate::pool::{InFlight, Member};
+use crate::proxy_protocol::Told;
 use crate::snapshot::decision::{Circumstances, Picked};
 use crate::snapshot::{Listener, View};
 use crate::tls::Security;
@@ -44,6 +46,9 @@ pub(super) struct Arrival {
     pub(super) door: Rc<Door>,
     pub(super) socket: Socket,
     pub(super) address: SocketAddr,
+    /// What the peer told of it, and where it was accepted.
+    pub(super) told: Told,
+    pub(super) local: Option<SocketAddr>,
     /// None where TLS does not end here.
     pub(super) security: Option<Security>,
 }
@@ -70,7 +75,7 @@ struct Upstream {
 impl Arrival {
     /// Finds a backend. None when there is none: the client has been told, and the connection is over.
     pub(super) async fn join(self, listener: &Arc<Listener>, carried: &Carried) -> Option<Joined> {
-        let Self { proxy, door, mut socket, address, security } = self;
+        let Self { proxy, door, mut socket, address, told, local, security } = self;
         let (view, number) = (door.view(&proxy), door.number());
         let mut passage = Passage::begin(&proxy, view, number, address);
         let line = Line::new(proxy.deadlines.watch(), &listener.limits);
@@ -96,9 +101,13 @@ impl Arrival {
         } else if let Some(security) = security {
             (facts.sni, facts.alpn) = (security.server_name, security.protocol);
         }
+        let introduction = introduce(&proxy, told, (address, local), (&facts.sni, &facts.alpn));
+        // What a balancer before us has ended, it has read.
+        facts.sni = introduction.server_name.clone();
+        facts.alpn = introduction.protocol.clone();
         passage.names(facts.sni.clone());
         let joined = {
-            let mut joining = pin!(open(&proxy, &line, listener, facts, &mut passage));
+            let mut joining = pin!(open(&proxy, &line, listener, facts, &introduction, &mut passage));
             poll_fn(|cx| {
                 line.watch().wakes(cx.waker());
                 joining.as_mut().poll(cx)
@@ -148,6 +157,7 @@ async fn open(
     line: &Line,
     listener: &Listener,
     facts: Box<Facts>,
+    introduction: &Rc<Told>,
     passage: &mut Passage,
 ) -> Result<Upstream, Error> {
     let view = Rc::clone(&passage.view);
@@ -158,7 +168,8 @@ async fn open(
     };
     passage.enter_pool(number);
     let (policy, hash_seed) = (&pool.policy, view.snapshot.hash_seed);
-    let admission = Admission { proxy, line, steering, policy, hash_seed, until: None };
+    let admission =
+        Admission { proxy, line, steering, policy, hash_seed, until: None, introduction: Some(introduction) };
     steering.earn_retries(&policy.retry);
     let mut tried: Vec<Rc<Member>> = Vec::new();
     let mut last = Error::NoBackend;

@@ -296,6 +296,7 @@ fn build_pool(
         feedback: pool.feedback.clone().map(Arc::new),
         limits: pool.limits,
         tls,
+        proxy_protocol: pool.proxy_protocol,
         tunnel_timeout: pool.tunnel_timeout,
         protocol: pool.protocol,
     };

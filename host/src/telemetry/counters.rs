@@ -177,6 +177,8 @@ pub struct Shed {
     pub connections: Counter,
     /// There was no descriptor for them.
     pub descriptors: Counter,
+    /// Without the PROXY header that there must be.
+    pub introductions: Counter,
     /// HTTP/2 connections with too many frames that do nothing.
     pub floods: Counter,
 }

@@ -50,7 +50,13 @@ pub(super) fn capacity(page: &mut Page, snapshot: &Snapshot) {
         let connections = listener.shed.sum(|shed| shed.connections.get());
         let descriptors = listener.shed.sum(|shed| shed.descriptors.get());
         let floods = listener.shed.sum(|shed| shed.floods.get());
-        let reasons = [("max-connections", connections), ("descriptors", descriptors), ("flood", floods)];
+        let introductions = listener.shed.sum(|shed| shed.introductions.get());
+        let reasons = [
+            ("max-connections", connections),
+            ("descriptors", descriptors),
+            ("flood", floods),
+            ("proxy-protocol", introductions),
+        ];
         for (reason, count) in reasons {
             page.sample(name, &[("listener", &listener.name), ("reason", reason)], count);
         }

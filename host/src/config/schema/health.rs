@@ -13,9 +13,9 @@ use toml::de::DeValue;
 
 use super::table::Table;
 use super::value::Value;
-use super::{tls, values};
+use super::{proxy_protocol, tls, values};
 use crate::config::report::Finding;
-use crate::config::{GrpcProbe, Health, HttpProbe, Probe, Question};
+use crate::config::{GrpcProbe, Health, HttpProbe, Probe, ProxyVersion, Question};
 
 /// What an interval may be. A shorter one would be load and not a check.
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60 * 60);
@@ -28,8 +28,8 @@ const SET_BY_HOST: [(HeaderName, &str); 4] = [
     (header::TRANSFER_ENCODING, "remove it: a check has no body"),
 ];
 
-/// `{ http = "/healthz", interval = "2s", rise = 2, fall = 3 }`
-pub(super) fn health(value: Value<'_>, folder: &Path) -> Option<Health> {
+/// `{ http = "/healthz", interval = "2s", rise = 2, fall = 3 }`; `of_pool` is the pool's `proxy_protocol`.
+pub(super) fn health(value: Value<'_>, of_pool: Option<ProxyVersion>, folder: &Path) -> Option<Health> {
     let DeValue::Table(_) = value.raw() else {
         return value.wrong_type("a table", format_args!("write {EXAMPLE}"));
     };
@@ -54,8 +54,10 @@ pub(super) fn health(value: Value<'_>, folder: &Path) -> Option<Health> {
     let port = table.optional("port", values::whole(1..=65_535));
     let initially_down = table.or("initial", false, values::word(&[("ready", false), ("down", true)]));
     let tls = table.or("tls", None, |value| tls::tls(value, folder));
+    let of_pool = of_pool.filter(|_| port.is_none());
+    let proxy_protocol = table.or("proxy_protocol", of_pool, proxy_protocol::sent);
     table.finish();
-    let question = Question { probe: probe?, port, tls, timeout: timeout? };
+    let question = Question { probe: probe?, port, tls, proxy_protocol, timeout: timeout? };
     Some(Health { question, interval, fast_interval: fast_interval?, jitter, rise, fall, initially_down })
 }
 

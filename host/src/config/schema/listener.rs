@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::names::Names;
 use super::rules::{self, Way};
 use super::table::Table;
-use super::{address, capacity, carried, http2, rate, server_tls, values};
+use super::{address, capacity, carried, http2, proxy_protocol, rate, server_tls, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{HeaderRules, Http2, Limits, Listener, PathPolicy, Route};
 
@@ -44,6 +44,7 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
         address: address.as_ref().map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |(address, _)| *address),
         pool: pool.and_then(|value| pools.resolve(value)),
         protocol,
+        proxy_protocol: table.or("proxy_protocol", None, proxy_protocol::accepted),
         access: address::access(&mut table),
         trusted_proxies: table.or("trusted_proxies", Vec::new(), address::blocks),
         forwarded: table.or("forwarded", false, |value| value.boolean()),

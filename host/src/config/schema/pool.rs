@@ -11,7 +11,9 @@ use toml::de::DeValue;
 use super::plugin::Plugins;
 use super::table::Table;
 use super::value::Value;
-use super::{address, capacity, discovery, feedback, health, outlier, protocol, recovery, retry, tls, values};
+use super::{
+    address, capacity, discovery, feedback, health, outlier, protocol, proxy_protocol, recovery, retry, tls, values,
+};
 use crate::config::report::{Finding, Sink};
 use crate::config::{Address, Backend, Capacity, Pool, Protocol};
 
@@ -62,7 +64,9 @@ pub(super) fn pool(
     let request_timeout = table.or("request_timeout", None, values::or_false(timeout()));
     let tunnel_timeout = table.or("tunnel_timeout", Some(Duration::from_secs(60 * 60)), values::or_false(timeout()));
     let retry = retry::retry(&mut table);
-    let health = table.optional("health", |value| health::health(value, folder));
+    let introduction = table.take("proxy_protocol");
+    let proxy_protocol = introduction.and_then(proxy_protocol::sent).flatten();
+    let health = table.optional("health", |value| health::health(value, proxy_protocol, folder));
     let outlier = table.or("outlier", None, outlier::outlier);
     let recovery = recovery::recovery(&mut table);
     let limits = table.optional("limits", capacity::limits).unwrap_or_default();
@@ -73,6 +77,12 @@ pub(super) fn pool(
     let protocol = protocol::protocol(&mut table, has_tls);
     let limits =
         Capacity { streams: if let Protocol::Http2 { max_streams } = protocol { max_streams } else { 1 }, ..limits };
+    if let (Some(value), Some(_), true) = (introduction, proxy_protocol, protocol != Protocol::Http1) {
+        let _: Option<()> = value.reject_with(
+            "with HTTP/2, requests of all clients share a connection, which a PROXY header tells to be from one",
+            "remove it, or write `protocol = \"http/1.1\"`",
+        );
+    }
     table.finish();
     let backends = if written.is_some() { backends? } else { Vec::new() };
     Some(Pool {
@@ -93,6 +103,7 @@ pub(super) fn pool(
         limits,
         tls: tls.flatten(),
         tunnel_timeout,
+        proxy_protocol,
         protocol,
     })
 }

@@ -122,7 +122,7 @@ fn carried(table: &mut Table<'_>, listener: Option<&Arc<str>>, listeners: &[list
         return false;
     }
     if let (Some(sni), Some(ListenerProtocol::Tcp(_))) = (sni, speaks)
-        && listener.is_some_and(|written| written.listener.tls.is_none())
+        && listener.is_some_and(|written| written.listener.tls.is_none() && written.listener.proxy_protocol.is_none())
     {
         let _: Option<()> = sni.reject_with(
             "no client of this listener says a name: it speaks TCP without TLS",

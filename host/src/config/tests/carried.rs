@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{config, lines, listener, minimal, report};
-use crate::config::{Carried, HostPattern, ListenerProtocol, RefuseWith};
+use super::{config, lines, listener, minimal, pool, report};
+use crate::config::{Carried, HostPattern, ListenerProtocol, Others, ProxyProtocol, ProxyVersion, RefuseWith};
 
 #[test]
 fn protocols_and_their_settings() {
@@ -112,4 +112,35 @@ fn a_listener_is_led_somewhere_by_routes_of_its_own_kind_only() {
         lines(&report(&text)),
         ["5:1 the listener `db` leads nowhere: it has no pool and no route | add `pool = \"NAME\"`, or a `[[route]]`"]
     );
+}
+
+#[test]
+fn proxy_headers_of_peers_and_for_backends() {
+    let of = |more: &str| listener(&format!("proxy_protocol = {more}")).proxy_protocol;
+    assert_eq!((of("false"), of("true")), (None, Some(ProxyProtocol::default())));
+    let blocks = vec!["10.0.0.0/8".parse().expect("a block")];
+    let plain = ProxyProtocol { from: blocks, others: Others::Plain, timeout: Duration::from_secs(1) };
+    assert_eq!(of("{ from = ['10.0.0.0/8'], others = 'plain', timeout = '1s' }"), Some(plain));
+    let said = |more: &str| lines(&report(&minimal(more, "")));
+    assert_eq!(
+        said("proxy_protocol = { others = 'plain' }"),
+        ["4:18 `proxy_protocol` has no `from` | add `from = [\"10.0.0.0/8\"]`"]
+    );
+
+    assert_eq!(pool("proxy_protocol = 'v2'").proxy_protocol, Some(ProxyVersion::V2));
+    let shared = lines(&report(&minimal("", "proxy_protocol = 'v1'\nprotocol = 'h2'")));
+    assert_eq!(
+        shared,
+        ["6:18 with HTTP/2, requests of all clients share a connection, which a PROXY header tells to be from one | remove \
+          it, or write `protocol = \"http/1.1\"`"]
+    );
+}
+
+#[test]
+fn health_checks_are_introduced_as_the_pool_is() {
+    let asked = |more: &str| pool(more).health.expect("health").question.proxy_protocol;
+    assert_eq!(asked("proxy_protocol = 'v2'\nhealth = { tcp = true }"), Some(ProxyVersion::V2));
+    assert_eq!(asked("proxy_protocol = 'v2'\nhealth = { tcp = true, proxy_protocol = false }"), None);
+    assert_eq!(asked("proxy_protocol = 'v2'\nhealth = { tcp = true, port = 81 }"), None, "another port is another server");
+    assert_eq!(asked("health = { tcp = true, proxy_protocol = 'v1' }"), Some(ProxyVersion::V1));
 }

@@ -76,6 +76,11 @@ fn the_example_says_what_it_says() {
             name: "web".into(),
             address: "127.0.0.1:8080".parse().expect("address"),
             protocol: ListenerProtocol::Http,
+            proxy_protocol: Some(ProxyProtocol {
+                from: vec!["10.0.0.0/8".parse().expect("a block")],
+                others: Others::Plain,
+                timeout: Duration::from_secs(5),
+            }),
             pool: Some("web".into()),
             access: Access::default(),
             trusted_proxies: vec![],

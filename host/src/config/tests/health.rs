@@ -31,7 +31,7 @@ fn defaults() {
     assert_eq!(pool("").health, None);
     let (second, probe) = (Duration::from_secs(1), Probe::Http(http("/healthz")));
     let expected = Health {
-        question: Question { probe, port: None, tls: None, timeout: second },
+        question: Question { probe, port: None, tls: None, proxy_protocol: None, timeout: second },
         interval: 2 * second,
         fast_interval: second,
         jitter: 10,
@@ -72,7 +72,13 @@ fn everything_said() {
     };
     let timeout = Duration::from_secs(3);
     let expected = Health {
-        question: Question { probe: Probe::Http(probe), port: Some(8081), tls: Some(tls), timeout },
+        question: Question {
+            probe: Probe::Http(probe),
+            port: Some(8081),
+            tls: Some(tls),
+            proxy_protocol: None,
+            timeout,
+        },
         interval: Duration::from_secs(10),
         fast_interval: Duration::from_millis(500),
         jitter: 20,
