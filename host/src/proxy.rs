@@ -54,6 +54,7 @@ use crate::snapshot::decision::Circumstances;
 use crate::telemetry::access::Sink;
 use bells::Bells;
 use deadline::Deadlines;
+use relay::splice::Pipes;
 use tunnels::Tunnels;
 
 /// Idle connections to backends are swept once a second.
@@ -77,6 +78,8 @@ pub struct Proxy {
     pub tunnels: Tunnels,
     /// What they read into; nothing is in it between two turns of the loop.
     scratch: RefCell<Box<[u8]>>,
+    /// By which much moves within the kernel.
+    pipes: Pipes,
     /// Connections that are being refused.
     refusing: Cell<usize>,
     ticks: Cell<u64>,
@@ -98,6 +101,7 @@ impl Proxy {
             bells,
             tunnels: Tunnels::default(),
             scratch: RefCell::new(vec![0; relay::SCRATCH].into()),
+            pipes: Pipes::default(),
             refusing: Cell::new(0),
             ticks: Cell::new(0),
             idle: Cell::new(0),

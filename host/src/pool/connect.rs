@@ -45,6 +45,14 @@ impl Stream {
         }
     }
 
+    /// The socket, where it is TCP and nothing else.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream.inner()),
+            Self::Unix(_) | Self::Tls(_) => None,
+        }
+    }
+
     /// Whether both sides have agreed on HTTP/2, by ALPN.
     pub fn is_http2(&self) -> bool {
         match self {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Proxy;
 use super::deadline::Watch;
-use super::relay::{Broken, Relay};
+use super::relay::{Broken, Carrier, Means, Relay};
 use crate::pool::Member;
 
 /// How long both sides have to take their leave when we end it: time for a last `close_notify` and for what is on
@@ -62,8 +62,8 @@ impl Carry<'_> {
         mut moved: impl FnMut(&Relay),
     ) -> Ending
     where
-        C: AsyncRead + AsyncWrite + Unpin,
-        B: AsyncRead + AsyncWrite + Unpin,
+        C: Carrier,
+        B: Carrier,
     {
         let Self { proxy, watch, member, timeout } = *self;
         let stir = || timeout.map_or_else(|| watch.clear(), |timeout| watch.set(timeout));
@@ -72,7 +72,8 @@ impl Carry<'_> {
         let ending = poll_fn(|cx| {
             watch.wakes(cx.waker());
             let before = relay.moved();
-            let carried = relay.poll(cx, client, backend, &mut proxy.scratch.borrow_mut());
+            let mut means = Means { scratch: &mut proxy.scratch.borrow_mut(), pipes: &proxy.pipes };
+            let carried = relay.poll(cx, client, backend, &mut means);
             if relay.moved() != before {
                 stir();
                 moved(relay);
@@ -88,6 +89,7 @@ impl Carry<'_> {
             }
         })
         .await;
+        relay.end(&proxy.pipes);
         match &ending {
             Ending::Finished => {}
             Ending::Broken(Broken { side, error }) => tracing::debug!(?side, %error, "a carried connection broke"),

@@ -2,8 +2,10 @@
 //!
 //! What is read goes into memory that all of a worker's tunnels share, and out of it within the same turn. Only what the
 //! other side does not take at once is kept, and nothing more is read from that side until it is gone: that is the flow
-//! control. So an idle tunnel costs no more than its sockets and its task, where two buffers of 8 KiB each would be most of
+//! control. Where much moves between two bare sockets, it stays within the kernel (`splice`). So an idle tunnel costs no more than its sockets and its task, where two buffers of 8 KiB each would be most of
 //! it. The end of one direction is passed on and leaves the other open.
+
+pub(in crate::proxy) mod splice;
 
 use std::io;
 use std::pin::Pin;
@@ -11,12 +13,56 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use self::splice::{Pipe, Pipes};
+use crate::pool::connect::Stream;
+use crate::pool::upstream::conduit::Conduit;
+use crate::pool::upstream::duplex::Duplex;
 
 /// Size of the memory that a worker's tunnels share, in bytes: four times what a TLS record holds.
 pub(super) const SCRATCH: usize = 64 << 10;
 
 /// Reads of one side in one turn: after that the other side and other connections have theirs.
 const TURN: usize = 16;
+
+/// A read of so many bytes shows that much moves, in bytes: a quarter of the memory that it is read into.
+const MUCH: usize = SCRATCH / 4;
+
+/// Something that bytes are carried from and to.
+pub(super) trait Carrier: AsyncRead + AsyncWrite + Unpin {
+    /// The socket, where its bytes are all that there is to it.
+    fn bare(&self) -> Option<&TcpStream>;
+}
+
+impl Carrier for Stream {
+    fn bare(&self) -> Option<&TcpStream> {
+        self.tcp()
+    }
+}
+
+impl Carrier for Conduit {
+    fn bare(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Socket(stream) => stream.tcp(),
+            Self::Stream(_) => None,
+        }
+    }
+}
+
+impl Carrier for Duplex {
+    fn bare(&self) -> Option<&TcpStream> {
+        None
+    }
+}
+
+/// What all of a worker's connections share.
+pub(super) struct Means<'a> {
+    /// Nothing is in it between two turns.
+    pub(super) scratch: &'a mut [u8],
+    /// For who moves much.
+    pub(super) pipes: &'a Pipes,
+}
 
 /// Both directions.
 pub(super) struct Relay {
@@ -50,6 +96,10 @@ struct Flow {
     kept: Bytes,
     /// Bytes written.
     moved: u64,
+    /// Within the kernel: read, and not written yet.
+    pipe: Option<Pipe>,
+    /// Much moves: by a pipe, if there is one.
+    is_bulk: bool,
     stage: Stage,
 }
 
@@ -67,6 +117,13 @@ impl Relay {
     /// With what was read of the client and of the backend before.
     pub(super) fn new(client: Bytes, backend: Bytes) -> Self {
         Self { up: Flow::new(client), down: Flow::new(backend) }
+    }
+
+    /// It is over: what it holds of the worker's is given back.
+    pub(super) fn end(&mut self, pipes: &Pipes) {
+        for flow in [&mut self.up, &mut self.down] {
+            flow.pipe.take().into_iter().for_each(|pipe| pipes.give_back(pipe));
+        }
     }
 
     /// Bytes that went to the backend.
@@ -93,15 +150,14 @@ impl Relay {
         cx: &mut Context<'_>,
         client: &mut C,
         backend: &mut B,
-        scratch: &mut [u8],
+        means: &mut Means<'_>,
     ) -> Poll<Result<(), Broken>>
     where
-        C: AsyncRead + AsyncWrite + Unpin,
-        B: AsyncRead + AsyncWrite + Unpin,
+        C: Carrier,
+        B: Carrier,
     {
-        let up = self.up.poll(cx, client, backend, scratch).map_err(|end| end.broken(Side::Client, Side::Backend))?;
-        let down =
-            self.down.poll(cx, backend, client, scratch).map_err(|end| end.broken(Side::Backend, Side::Client))?;
+        let up = self.up.poll(cx, client, backend, means).map_err(|end| end.broken(Side::Client, Side::Backend))?;
+        let down = self.down.poll(cx, backend, client, means).map_err(|end| end.broken(Side::Backend, Side::Client))?;
         if up.is_ready() && down.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }
@@ -127,7 +183,7 @@ impl Flow {
     fn new(kept: Bytes) -> Self {
         // Without a byte in it, it would still hold the buffer that it is a part of.
         let kept = if kept.is_empty() { Bytes::new() } else { kept };
-        Self { kept, moved: 0, stage: Stage::Open }
+        Self { kept, moved: 0, pipe: None, is_bulk: false, stage: Stage::Open }
     }
 
     /// Ready when this direction has ended.
@@ -136,15 +192,18 @@ impl Flow {
         cx: &mut Context<'_>,
         from: &mut F,
         to: &mut T,
-        scratch: &mut [u8],
+        means: &mut Means<'_>,
     ) -> Poll<Result<(), End>>
     where
-        F: AsyncRead + Unpin,
-        T: AsyncWrite + Unpin,
+        F: Carrier,
+        T: Carrier,
     {
         let mut reads = 0;
         loop {
             ready!(self.write_kept(cx, to)).map_err(End::To)?;
+            if let (Some(_), Some(to)) = (&self.pipe, to.bare()) {
+                ready!(self.empty_pipe(cx, to, means.pipes)).map_err(End::To)?;
+            }
             match self.stage {
                 Stage::Open if reads == TURN => {
                     cx.waker().wake_by_ref();
@@ -152,7 +211,13 @@ impl Flow {
                 }
                 Stage::Open => {
                     reads += 1;
-                    let mut read = ReadBuf::new(scratch);
+                    if self.is_bulk
+                        && let (Some(bare), Some(_)) = (from.bare(), to.bare())
+                        && self.fill_pipe(bare, means.pipes).map_err(End::From)?
+                    {
+                        continue;
+                    }
+                    let mut read = ReadBuf::new(means.scratch);
                     if Pin::new(&mut *from).poll_read(cx, &mut read).map_err(End::From)?.is_pending() {
                         // Free where nothing is buffered. A stream of HTTP/2 goes on with what was written.
                         let _ = Pin::new(&mut *to).poll_flush(cx).map_err(End::To)?;
@@ -160,7 +225,10 @@ impl Flow {
                     }
                     match read.filled() {
                         [] => self.stage = Stage::Ending,
-                        bytes => self.write(cx, to, bytes).map_err(End::To)?,
+                        bytes => {
+                            self.is_bulk |= bytes.len() >= MUCH;
+                            self.write(cx, to, bytes).map_err(End::To)?;
+                        }
                     }
                 }
                 Stage::Ending => {
@@ -170,6 +238,46 @@ impl Flow {
                 Stage::Ended => return Poll::Ready(Ok(())),
             }
         }
+    }
+
+    /// Reads into a pipe. Whether that has moved anything; if not, reading as ever tells what is the matter.
+    fn fill_pipe(&mut self, from: &TcpStream, pipes: &Pipes) -> io::Result<bool> {
+        let Some(mut pipe) = pipes.take() else { return Ok(false) };
+        let filled = pipe.fill(from);
+        if pipe.is_empty() {
+            pipes.give_back(pipe);
+        } else {
+            self.pipe = Some(pipe);
+        }
+        match filled {
+            Ok(count) => {
+                // A trickle is cheaper to copy.
+                self.is_bulk = count >= MUCH;
+                Ok(count > 0)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) if is_of_splice(&error) => {
+                self.is_bulk = false;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ready when nothing is in the pipe any more, which then is for others.
+    fn empty_pipe(&mut self, cx: &mut Context<'_>, to: &TcpStream, pipes: &Pipes) -> Poll<io::Result<()>> {
+        while let Some(pipe) = &mut self.pipe {
+            match pipe.empty(to) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(count) => self.moved += count as u64,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(to.poll_write_ready(cx))?,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            if pipe.is_empty() {
+                self.pipe.take().into_iter().for_each(|pipe| pipes.give_back(pipe));
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Writes what it can of `bytes`, and keeps the rest.
@@ -216,6 +324,11 @@ impl Flow {
         }
         Ok(written)
     }
+}
+
+/// The system cannot do it between such sockets.
+fn is_of_splice(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::relay::Carrier;
 use crate::tls::Secured;
 
 /// A client's socket.
@@ -31,6 +32,15 @@ impl Socket {
         match self {
             Self::Tcp(socket) => socket,
             Self::Tls(secured) => secured.get_ref().0,
+        }
+    }
+}
+
+impl Carrier for Socket {
+    fn bare(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(socket) => Some(socket),
+            Self::Tls(_) => None,
         }
     }
 }

@@ -7,13 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Proxy;
 use super::carry::{Carry, Ending};
 use super::exchange::Exchange;
 use super::line::{Line, Phase};
-use super::relay::Relay;
+use super::relay::{Carrier, Relay};
 use super::socket::Socket;
 use crate::pool::Member;
 use crate::pool::connections::Counted;
@@ -85,7 +84,7 @@ pub(super) async fn carry_stream(proxy: Rc<Proxy>, line: Rc<Line>, mut tunnel: T
 /// Anything that carries bytes as a client's socket does may be the client.
 async fn join<C>(proxy: &Rc<Proxy>, client: &mut C, read: Bytes, tunnel: &mut Tunnel, line: &Line) -> Ending
 where
-    C: AsyncRead + AsyncWrite + Unpin,
+    C: Carrier,
 {
     let Tunnel { backend, answered, exchange, member, timeout, .. } = tunnel;
     backend.keep_alive();

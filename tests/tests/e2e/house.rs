@@ -22,6 +22,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("toml", &["config/schema", "config/syntax"]),
     ("governor", &["rate"]),
     ("proxy_header", &["proxy_protocol"]),
+    ("rustix_pipe", &["proxy/relay/splice"]),
     ("annotate_snippets", &["config"]),
     ("notify", &["server/watch"]),
     ("hickory_resolver", &["pool/discovery"]),

@@ -131,8 +131,10 @@ fn proxy_headers_of_peers_and_for_backends() {
     let shared = lines(&report(&minimal("", "proxy_protocol = 'v1'\nprotocol = 'h2'")));
     assert_eq!(
         shared,
-        ["6:18 with HTTP/2, requests of all clients share a connection, which a PROXY header tells to be from one | remove \
-          it, or write `protocol = \"http/1.1\"`"]
+        [
+            "6:18 with HTTP/2, requests of all clients share a connection, which a PROXY header tells to be from one | remove \
+          it, or write `protocol = \"http/1.1\"`"
+        ]
     );
 }
 
@@ -141,6 +143,10 @@ fn health_checks_are_introduced_as_the_pool_is() {
     let asked = |more: &str| pool(more).health.expect("health").question.proxy_protocol;
     assert_eq!(asked("proxy_protocol = 'v2'\nhealth = { tcp = true }"), Some(ProxyVersion::V2));
     assert_eq!(asked("proxy_protocol = 'v2'\nhealth = { tcp = true, proxy_protocol = false }"), None);
-    assert_eq!(asked("proxy_protocol = 'v2'\nhealth = { tcp = true, port = 81 }"), None, "another port is another server");
+    assert_eq!(
+        asked("proxy_protocol = 'v2'\nhealth = { tcp = true, port = 81 }"),
+        None,
+        "another port is another server"
+    );
     assert_eq!(asked("health = { tcp = true, proxy_protocol = 'v1' }"), Some(ProxyVersion::V1));
 }

@@ -6,14 +6,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
 
+impl Carrier for DuplexStream {
+    fn bare(&self) -> Option<&TcpStream> {
+        None
+    }
+}
+
 /// A client and a backend with a relay between. Each holds `size` bytes that nobody has read.
 fn between(size: usize) -> (DuplexStream, DuplexStream, impl Future<Output = Result<u64, Broken>>) {
     let (client, mut near_client) = duplex(size);
     let (backend, mut near_backend) = duplex(size);
     let relayed = async move {
         let mut relay = Relay::new(Bytes::from_static(b"early "), Bytes::new());
-        let mut scratch = [0; 7];
-        poll_fn(|cx| relay.poll(cx, &mut near_client, &mut near_backend, &mut scratch)).await?;
+        let (mut scratch, pipes) = ([0; 7], Pipes::default());
+        let mut means = Means { scratch: &mut scratch, pipes: &pipes };
+        poll_fn(|cx| relay.poll(cx, &mut near_client, &mut near_backend, &mut means)).await?;
         Ok(relay.moved())
     };
     (client, backend, relayed)
