@@ -37,7 +37,7 @@ use crate::pool::connections::Counted;
 use crate::pool::{InFlight, Member};
 use crate::proxy_protocol::Told;
 use crate::snapshot::decision::{Circumstances, Picked};
-use crate::snapshot::{Listener, View};
+use crate::snapshot::{Listener, Steering, View};
 use crate::tls::Security;
 
 /// A connection that was let in.
@@ -70,14 +70,16 @@ struct Upstream {
     stream: Stream,
     member: Rc<Member>,
     _connected: Counted,
+    /// While this is held, its members are told of time, even of a pool that is gone.
+    _steering: Rc<Steering>,
 }
 
 impl Arrival {
     /// Finds a backend. None when there is none: the client has been told, and the connection is over.
     pub(super) async fn join(self, listener: &Arc<Listener>, carried: &Carried) -> Option<Joined> {
         let Self { proxy, door, mut socket, address, told, local, security } = self;
-        let (view, number) = (door.view(&proxy), door.number());
-        let mut passage = Passage::begin(&proxy, view, number, address);
+        let (mut view, mut number) = (door.view(&proxy), door.number());
+        let mut passage = Passage::begin(&proxy, &view, number, address);
         let line = Line::new(proxy.deadlines.watch(), &listener.limits);
         line.enter(Phase::Busy);
         let mut facts = Facts::of_connection(listener.protocol.word(), &listener.name, address);
@@ -97,7 +99,8 @@ impl Arrival {
             }
             line.enter(Phase::Busy);
             // It is as new as when it was said.
-            passage.sees(door.view(&proxy), door.number());
+            (view, number) = (door.view(&proxy), door.number());
+            passage.sees(&view, number);
         } else if let Some(security) = security {
             (facts.sni, facts.alpn) = (security.server_name, security.protocol);
         }
@@ -107,7 +110,7 @@ impl Arrival {
         facts.alpn = introduction.protocol.clone();
         passage.names(facts.sni.clone());
         let joined = {
-            let mut joining = pin!(open(&proxy, &line, listener, facts, &introduction, &mut passage));
+            let mut joining = pin!(open(&proxy, &line, (&view, number), facts, &introduction, &mut passage));
             poll_fn(|cx| {
                 line.watch().wakes(cx.waker());
                 joining.as_mut().poll(cx)
@@ -135,7 +138,7 @@ impl Joined {
     /// Carries bytes both ways, to the end of the connection.
     pub(super) async fn carry(self) {
         let Self { proxy, mut client, said, upstream, mut passage, line, timeout } = self;
-        let Upstream { mut stream, member, _connected } = upstream;
+        let Upstream { mut stream, member, _connected, _steering } = upstream;
         // A peer that vanished without a word is found by the kernel's probes.
         let _ = SockRef::from(client.tcp()).set_keepalive(true);
         stream.keep_alive();
@@ -155,13 +158,13 @@ impl Joined {
 async fn open(
     proxy: &Rc<Proxy>,
     line: &Line,
-    listener: &Listener,
+    (view, number): (&View, usize),
     facts: Box<Facts>,
     introduction: &Rc<Told>,
     passage: &mut Passage,
 ) -> Result<Upstream, Error> {
-    let view = Rc::clone(&passage.view);
-    let (mut facts, pool) = route(proxy, &view, listener, passage.listener(), facts);
+    let Some(listener) = view.snapshot.listeners.get(number) else { return Err(Error::NoRoute) };
+    let (mut facts, pool) = route(proxy, view, listener, number, facts);
     let number = pool?;
     let (Some(pool), Some(steering)) = (view.snapshot.pools.get(number), view.steering.get(number)) else {
         return Err(Error::NoRoute);
@@ -203,7 +206,8 @@ async fn open(
                     let _ = steering.bind(facts, Box::new(Head::default()), &with, &member, found);
                 }
                 passage.connected(in_flight);
-                return Ok(Upstream { stream, member, _connected: connected });
+                let _steering = Rc::clone(steering);
+                return Ok(Upstream { stream, member, _connected: connected, _steering });
             }
             connected => {
                 let (outcome, failed) = admission.unconnected(&member.backend, connected.and_then(Result::err));

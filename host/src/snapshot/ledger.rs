@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Listener, Snapshot};
+use crate::telemetry::carried::Carried;
 use crate::telemetry::counters::Traffic;
 
 /// The listeners and the names of the pools of a snapshot, each at its position.
@@ -38,6 +39,16 @@ impl Ledger {
     /// What `worker` counts of requests by this listener to this pool.
     pub fn traffic(&self, listener: usize, pool: usize, worker: usize) -> Option<&Traffic> {
         Some(self.listeners.get(listener)?.traffic.get(pool)?.of(worker))
+    }
+
+    /// The same of connections that are carried as they are.
+    pub fn carried(&self, listener: usize, pool: usize, worker: usize) -> Option<&Carried> {
+        Some(self.listeners.get(listener)?.carried.get(pool)?.of(worker))
+    }
+
+    /// What is spoken on the listener.
+    pub fn protocol(&self, number: usize) -> Option<&'static str> {
+        self.listeners.get(number).map(|listener| listener.protocol.word())
     }
 
     /// The listener's name.

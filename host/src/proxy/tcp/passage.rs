@@ -12,14 +12,13 @@ use crate::proxy::Proxy;
 use crate::proxy::carry::{Ending, Reason};
 use crate::proxy::error::Error;
 use crate::proxy::relay::{Relay, Side};
-use crate::snapshot::View;
+use crate::snapshot::{Ledger, View};
 use crate::telemetry::carried::{Carried, End};
 
 /// Begins when a connection was accepted and ends, when dropped, with it.
 pub(in crate::proxy) struct Passage {
     proxy: Rc<Proxy>,
-    /// In which it was decided.
-    pub(in crate::proxy) view: Rc<View>,
+    ledger: Rc<Ledger>,
     listener: usize,
     /// Position of the pool, or one behind the last for none.
     pool: usize,
@@ -38,11 +37,11 @@ pub(in crate::proxy) struct Passage {
 
 impl Passage {
     /// One of this client, by the listener at this position.
-    pub(in crate::proxy) fn begin(proxy: &Rc<Proxy>, view: Rc<View>, listener: usize, client: SocketAddr) -> Box<Self> {
-        let pool = view.snapshot.pools.len();
+    pub(in crate::proxy) fn begin(proxy: &Rc<Proxy>, view: &View, listener: usize, client: SocketAddr) -> Box<Self> {
+        let (ledger, pool) = (Rc::clone(&view.ledger), view.ledger.no_pool());
         let passage = Box::new(Self {
             proxy: Rc::clone(proxy),
-            view,
+            ledger,
             listener,
             pool,
             client,
@@ -60,16 +59,11 @@ impl Passage {
     }
 
     /// It is decided in this view, where its listener has this position.
-    pub(in crate::proxy) fn sees(&mut self, view: Rc<View>, listener: usize) {
+    pub(in crate::proxy) fn sees(&mut self, view: &View, listener: usize) {
         self.count(|carried| carried.open.subtract(1));
-        self.pool = view.snapshot.pools.len();
-        (self.view, self.listener) = (view, listener);
+        (self.pool, self.listener) = (view.ledger.no_pool(), listener);
+        self.ledger = Rc::clone(&view.ledger);
         self.count(|carried| carried.open.add(1));
-    }
-
-    /// Its listener's position.
-    pub(in crate::proxy) fn listener(&self) -> usize {
-        self.listener
     }
 
     /// The client asked for this name.
@@ -136,19 +130,17 @@ impl Passage {
     }
 
     fn count(&self, count: impl FnOnce(&Carried)) {
-        let listener = self.view.snapshot.listeners.get(self.listener);
-        if let Some(cells) = listener.and_then(|listener| listener.carried.get(self.pool)) {
-            count(cells.of(self.proxy.worker));
+        if let Some(carried) = self.ledger.carried(self.listener, self.pool, self.proxy.worker) {
+            count(carried);
         }
     }
 
     /// As a request's line: `time client listener pool backend attempts 0 bytes microseconds "PROTOCOL SNI" -`, where bytes
     /// are those to the client; then the bytes to the backend, and why it ended.
     fn write(&self, took: Duration, line: &mut Vec<u8>) {
-        let snapshot = &self.view.snapshot;
-        let listener = snapshot.listeners.get(self.listener);
-        let (name, protocol) = listener.map_or(("-", "-"), |listener| (&*listener.name, listener.protocol.word()));
-        let pool = snapshot.pools.get(self.pool).map_or("-", |pool| &*pool.name);
+        let (ledger, number) = (&self.ledger, self.listener);
+        let (name, protocol) = (ledger.listener(number).unwrap_or("-"), ledger.protocol(number).unwrap_or("-"));
+        let pool = ledger.pool(self.pool).unwrap_or("-");
         let backend = self.in_flight.as_ref().map_or("-", |attempt| &*attempt.member().backend.id);
         let time = humantime::format_rfc3339_micros(SystemTime::now());
         // Writing to a vector cannot fail. A name of SNI is made of letters, digits and dots.
