@@ -31,6 +31,7 @@ mod route;
 mod rules;
 mod schema;
 pub mod secret;
+mod sockets;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,7 @@ pub use route::{HostPattern, PathPattern, Route, RouterUse};
 pub use rules::{
     Answer, Content, ErrorPages, HeaderRules, Occasion, Part, PathPolicy, REASONS, Source, Template, Variable,
 };
+pub use sockets::TcpOptions;
 pub use tls::{ClientCertificates, Identity, ServerTls, Tls, Versions};
 
 /// A whole configuration. Names that refer to something (`pool`, `listener`, `plugin`) have been resolved.

@@ -74,7 +74,7 @@ pub struct Proxy {
     pub connections: Cell<usize>,
     /// By which workers ask each other for room.
     pub bells: Bells,
-    /// Open upgraded connections.
+    /// Open connections of which bytes are carried as they are.
     pub tunnels: Tunnels,
     /// What they read into; nothing is in it between two turns of the loop.
     scratch: RefCell<Box<[u8]>>,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ErrorPages, HeaderRules, Http2, ListenerProtocol, PathPolicy, ProxyProtocol, RateLimit, ServerTls};
+use super::{
+    ErrorPages, HeaderRules, Http2, ListenerProtocol, PathPolicy, ProxyProtocol, RateLimit, ServerTls, TcpOptions,
+};
 
 /// `[[listener]]`
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +17,11 @@ pub struct Listener {
     pub name: Arc<str>,
     /// An IP address and a port, for TCP (port 0: any free one).
     pub address: SocketAddr,
+    /// `ipv6_only`: whether an address of IPv6 takes clients of IPv6 alone (default true). `[::]` without it takes those of IPv4
+    /// too, and no other listener can have their address.
+    pub ipv6_only: bool,
+    /// `keepalive`, `tcp_user_timeout`
+    pub tcp: TcpOptions,
     /// `protocol`: what is spoken there.
     pub protocol: ListenerProtocol,
     /// `proxy_protocol`: peers say by a PROXY header whom a connection is from, before anything else; none (default): they do not.

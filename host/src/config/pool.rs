@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Address, Capacity, Discovery, Feedback, Health, OutlierPolicy, PluginUse, ProxyVersion, Recovery, Retry, Tls,
+    Address, Capacity, Discovery, Feedback, Health, OutlierPolicy, PluginUse, ProxyVersion, Recovery, Retry,
+    TcpOptions, Tls,
 };
 
 /// `[pool.NAME]`
@@ -49,6 +50,8 @@ pub struct Pool {
     /// `tunnel_timeout`: upgraded connections end when nothing has moved for so long, either way (default 1 h; none, written
     /// `false`: never).
     pub tunnel_timeout: Option<Duration>,
+    /// `keepalive`, `tcp_user_timeout`
+    pub tcp: TcpOptions,
     /// `proxy_protocol`: backends are told by a PROXY header whom a connection is from; none (default): they are not. A kept
     /// connection then serves one client's connection only. Not with HTTP/2.
     pub proxy_protocol: Option<ProxyVersion>,

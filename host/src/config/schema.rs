@@ -26,6 +26,7 @@ mod retry;
 mod route;
 mod rules;
 mod server_tls;
+mod sockets;
 mod suggest;
 mod table;
 mod tls;

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use hyper::rt;
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 
-use crate::config::Address;
+use crate::config::{Address, TcpOptions};
 use crate::tls::{self, Connector, ToBackend};
 
 /// A connected socket to a backend.
@@ -42,6 +42,15 @@ impl Stream {
             Self::Tcp(stream) => drop(SockRef::from(stream.inner()).set_keepalive(true)),
             Self::Unix(_) => {}
             Self::Tls(stream) => stream.inner().get_ref().0.keep_alive(),
+        }
+    }
+
+    /// Sets options of the socket (TCP only).
+    pub fn tune(&self, options: &TcpOptions) {
+        match self {
+            Self::Tcp(stream) => tune(stream.inner(), options),
+            Self::Unix(_) => {}
+            Self::Tls(stream) => stream.inner().get_ref().0.tune(options),
         }
     }
 
@@ -77,6 +86,17 @@ pub enum ConnectError {
     /// There are as many connections as there may be, and none was closed in time.
     #[error("no connection may be made within {0:?}")]
     Limit(Duration),
+}
+
+/// Sets options of a socket. One that the kernel does not know, or a socket that is gone, is no reason not to go on.
+pub fn tune(socket: &TcpStream, options: &TcpOptions) {
+    let socket = SockRef::from(socket);
+    if let Some(silence) = options.keepalive {
+        let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(silence).with_interval(silence));
+    }
+    if options.user_timeout.is_some() {
+        let _ = socket.set_tcp_user_timeout(options.user_timeout);
+    }
 }
 
 /// Whether the process, or the machine, can open nothing more.

@@ -198,6 +198,10 @@ impl Admission<'_> {
             None => counted.await,
             Some(_) => tokio::time::timeout(timeout, counted).await.map_err(|_| ConnectError::Limit(timeout))?,
         };
+        let tuned = |stream: Stream| {
+            stream.tune(&self.policy.tcp);
+            stream
+        };
         let told = self.introduction.zip(self.policy.proxy_protocol).map(|(told, version)| header(told, version));
         let told = told.unwrap_or_default();
         match connect(&backend.address, tls, &told, timeout.saturating_sub(began.elapsed())).await {
@@ -205,10 +209,10 @@ impl Admission<'_> {
                 self.proxy.give_up_idle(false);
                 self.proxy.bells.ring_for_descriptors();
             }
-            connecting => return connecting.map(|stream| (stream, connected)),
+            connecting => return connecting.map(tuned).map(|stream| (stream, connected)),
         }
         let left = timeout.saturating_sub(began.elapsed());
-        connect(&backend.address, tls, &told, left).await.map(|stream| (stream, connected))
+        connect(&backend.address, tls, &told, left).await.map(tuned).map(|stream| (stream, connected))
     }
 
     /// Whose connections are of use: those of all, unless backends are told whom they are from.

@@ -18,6 +18,7 @@ use super::socket::Socket;
 use super::tcp::Arrival;
 use super::{Proxy, http1, http2, introduced};
 use crate::decide::Facts;
+use crate::pool::connect::tune;
 use crate::proxy_protocol::Told;
 use crate::snapshot::Listener;
 use crate::tls::Security;
@@ -59,6 +60,8 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, mut socket: TcpStream, mut 
     let view = door.view(&proxy);
     let Some(settings) = view.snapshot.listeners.get(door.number()).cloned() else { return };
     drop(view);
+    // On a socket for both, clients of IPv4 have addresses of IPv6.
+    address = SocketAddr::new(address.ip().to_canonical(), address.port());
     let carried = settings.protocol.carried();
     let may_come = |address: SocketAddr| settings.access.permits(address.ip());
     // Whom a connection is from may be said by a header that is read first.
@@ -75,6 +78,7 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, mut socket: TcpStream, mut 
         }
         return;
     };
+    tune(&socket, &settings.tcp);
     let mut told = Told::default();
     if let Some(settings_of_header) = &settings.proxy_protocol {
         let hearing = introduced::hear(&proxy, &door, settings_of_header, &mut socket, address);

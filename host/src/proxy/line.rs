@@ -99,6 +99,11 @@ impl Line {
         self.phase.get()
     }
 
+    /// All that is left of it, when it waits for nobody else any more.
+    pub(super) fn into_watch(self) -> Watch {
+        self.watch
+    }
+
     /// The deadline of the whole connection.
     pub fn watch(&self) -> &Watch {
         &self.watch

@@ -21,6 +21,7 @@ use self::passage::Passage;
 use super::Proxy;
 use super::admission::Admission;
 use super::carry::{Carry, Ending};
+use super::deadline::Watch;
 use super::door::Door;
 use super::error::Error;
 use super::forward::Failed;
@@ -61,7 +62,7 @@ pub(super) struct Joined {
     said: Bytes,
     upstream: Upstream,
     passage: Box<Passage>,
-    line: Rc<Line>,
+    watch: Watch,
     timeout: Option<Duration>,
 }
 
@@ -120,7 +121,8 @@ impl Arrival {
         match joined {
             Ok(upstream) => {
                 let timeout = carried.idle_timeout;
-                Some(Joined { proxy, client: socket, said, upstream, passage, line, timeout })
+                let watch = Rc::into_inner(line).map_or_else(|| proxy.deadlines.watch(), Line::into_watch);
+                Some(Joined { proxy, client: socket, said, upstream, passage, watch, timeout })
             }
             Err(error) => {
                 tracing::debug!(listener = %listener.name, %error, "a connection goes nowhere");
@@ -136,15 +138,16 @@ impl Arrival {
 
 impl Joined {
     /// Carries bytes both ways, to the end of the connection.
-    pub(super) async fn carry(self) {
-        let Self { proxy, mut client, said, upstream, mut passage, line, timeout } = self;
-        let Upstream { mut stream, member, _connected, _steering } = upstream;
+    pub(super) async fn carry(mut self) {
+        // By reference: what is moved in a task takes its place twice.
+        let Self { proxy, client, said, upstream, passage, watch, timeout } = &mut self;
+        let Upstream { stream, member, .. } = upstream;
         // A peer that vanished without a word is found by the kernel's probes.
         let _ = SockRef::from(client.tcp()).set_keepalive(true);
         stream.keep_alive();
-        let mut relay = Relay::new(said, Bytes::new());
-        let carry = Carry { proxy: &proxy, watch: line.watch(), member: &member, timeout };
-        let ending = carry.run(&mut client, &mut stream, &mut relay, |relay| passage.moved(relay)).await;
+        let mut relay = Relay::new(std::mem::take(said), Bytes::new());
+        let carry = Carry { proxy, watch, member, timeout: *timeout };
+        let ending = carry.run(client, stream, &mut relay, |relay| passage.moved(relay)).await;
         passage.ends(&ending);
         if matches!(ending, Ending::Broken(_)) {
             // Reset, so that nobody takes what came for the whole.

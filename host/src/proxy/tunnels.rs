@@ -1,4 +1,5 @@
-//! A worker's upgraded connections: how many there are, and whether they are to end.
+//! A worker's connections of which bytes are carried as they are, upgraded ones included: how many there are, and whether they
+//! are to end.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -269,7 +269,9 @@ impl Before<'_> {
 
 /// Whether `next` is to have the sockets of `before`.
 pub(super) fn continues(before: &config::Listener, next: &config::Listener) -> bool {
-    before.address == next.address && (before.name == next.name || before.address.port() != 0)
+    before.address == next.address
+        && before.ipv6_only == next.ipv6_only
+        && (before.name == next.name || before.address.port() != 0)
 }
 
 /// The pool, and whether it is another one than before.
@@ -296,6 +298,7 @@ fn build_pool(
         feedback: pool.feedback.clone().map(Arc::new),
         limits: pool.limits,
         tls,
+        tcp: pool.tcp,
         proxy_protocol: pool.proxy_protocol,
         tunnel_timeout: pool.tunnel_timeout,
         protocol: pool.protocol,

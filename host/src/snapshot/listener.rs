@@ -8,7 +8,9 @@ use crossbeam_utils::CachePadded;
 use ipnet::IpNet;
 
 use super::Pages;
-use crate::config::{Access, HeaderRules, Http2, HttpsRedirect, Limits, ListenerProtocol, PathPolicy, ProxyProtocol};
+use crate::config::{
+    Access, HeaderRules, Http2, HttpsRedirect, Limits, ListenerProtocol, PathPolicy, ProxyProtocol, TcpOptions,
+};
 use crate::rate::Limiter;
 use crate::telemetry::carried::Carried;
 use crate::telemetry::counters::{Counter, PerWorker, Shed, Traffic};
@@ -21,6 +23,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// What is spoken there.
     pub protocol: ListenerProtocol,
+    /// Options of its connections.
+    pub tcp: TcpOptions,
     /// What its peers tell of a connection.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// Position of the pool for what no route matches.

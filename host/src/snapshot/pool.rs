@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::condition::{self, Condition, Ejection};
 use super::{Element, Slot};
-use crate::config::{self, Feedback, OutlierPolicy, Protocol, ProxyVersion, Recovery, Retry};
+use crate::config::{self, Feedback, OutlierPolicy, Protocol, ProxyVersion, Recovery, Retry, TcpOptions};
 use crate::decide::{PoolLoad, Readiness, Row};
 use crate::pool::queue::Same;
 use crate::pool::queue::order::Spot;
@@ -92,6 +92,8 @@ pub struct Policy {
     pub limits: config::Capacity,
     /// TLS towards them.
     pub tls: Option<Arc<Connector>>,
+    /// Options of connections to them.
+    pub tcp: TcpOptions,
     /// How they are told whom a connection is from.
     pub proxy_protocol: Option<ProxyVersion>,
     /// For upgraded connections on which nothing moves.

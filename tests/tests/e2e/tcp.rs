@@ -241,3 +241,16 @@ fn a_line_of_the_access_log_tells_of_each_connection() {
     assert_eq!(words[2..8], ["web", "web", "a", "1", "0", "5"], "{text}");
     assert_eq!(words[9..], ["\"tcp", "-\"", "-", "3", "finished"], "{text}");
 }
+
+#[test]
+fn one_listener_for_both_families_of_addresses() {
+    let a = Greeter::new("a");
+    let both = carrying(&[&a]).listener("ipv6_only = false\nallow = ['127.0.0.1', '::1']");
+    let text = both.text().replace("127.0.0.1:0", "[::]:0");
+    let host = Host::start(&text);
+    let port = host.address().port();
+    for address in ["127.0.0.1", "::1"] {
+        let mut client = Client::connect((address.parse::<std::net::IpAddr>().expect("address"), port).into());
+        assert_eq!(greeting(&mut client.wire).expect("a greeting"), "a", "{address}");
+    }
+}

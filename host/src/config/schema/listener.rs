@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::names::Names;
 use super::rules::{self, Way};
 use super::table::Table;
-use super::{address, capacity, carried, http2, proxy_protocol, rate, server_tls, values};
+use super::{address, capacity, carried, http2, proxy_protocol, rate, server_tls, sockets, values};
 use crate::config::report::{Finding, Sink};
 use crate::config::{HeaderRules, Http2, Limits, Listener, PathPolicy, Route};
 
@@ -43,6 +43,8 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
         name: name.clone().unwrap_or_else(|| "".into()),
         address: address.as_ref().map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |(address, _)| *address),
         pool: pool.and_then(|value| pools.resolve(value)),
+        ipv6_only: ipv6_only(&mut table, address.as_ref().map(|(address, _)| *address)),
+        tcp: sockets::tcp_options(&mut table),
         protocol,
         proxy_protocol: table.or("proxy_protocol", None, proxy_protocol::accepted),
         access: address::access(&mut table),
@@ -68,6 +70,17 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
 
 const PATHS: [(&str, PathPolicy); 3] =
     [("as-sent", PathPolicy::AsSent), ("normalise", PathPolicy::Normalise), ("strict", PathPolicy::Strict)];
+
+/// Only where there is a choice.
+fn ipv6_only(table: &mut Table<'_>, address: Option<SocketAddr>) -> bool {
+    let written = table.take("ipv6_only");
+    if let (Some(value), Some(SocketAddr::V4(address))) = (written, address) {
+        let help = format!("remove it, or write `address = \"[::]:{}\"`", address.port());
+        let _: Option<()> = value.reject_with("`ipv6_only` is of an address of IPv6", help);
+        return true;
+    }
+    written.and_then(|value| value.boolean()).unwrap_or(true)
+}
 
 fn limits(table: &mut Table<'_>) -> Limits {
     let default = Limits::default();

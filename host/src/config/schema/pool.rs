@@ -12,7 +12,8 @@ use super::plugin::Plugins;
 use super::table::Table;
 use super::value::Value;
 use super::{
-    address, capacity, discovery, feedback, health, outlier, protocol, proxy_protocol, recovery, retry, tls, values,
+    address, capacity, discovery, feedback, health, outlier, protocol, proxy_protocol, recovery, retry, sockets, tls,
+    values,
 };
 use crate::config::report::{Finding, Sink};
 use crate::config::{Address, Backend, Capacity, Pool, Protocol};
@@ -64,6 +65,7 @@ pub(super) fn pool(
     let request_timeout = table.or("request_timeout", None, values::or_false(timeout()));
     let tunnel_timeout = table.or("tunnel_timeout", Some(Duration::from_secs(60 * 60)), values::or_false(timeout()));
     let retry = retry::retry(&mut table);
+    let tcp = sockets::tcp_options(&mut table);
     let introduction = table.take("proxy_protocol");
     let proxy_protocol = introduction.and_then(proxy_protocol::sent).flatten();
     let health = table.optional("health", |value| health::health(value, proxy_protocol, folder));
@@ -103,6 +105,7 @@ pub(super) fn pool(
         limits,
         tls: tls.flatten(),
         tunnel_timeout,
+        tcp,
         proxy_protocol,
         protocol,
     })

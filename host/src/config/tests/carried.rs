@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{config, lines, listener, minimal, pool, report};
-use crate::config::{Carried, HostPattern, ListenerProtocol, Others, ProxyProtocol, ProxyVersion, RefuseWith};
+use crate::config::{
+    Carried, HostPattern, ListenerProtocol, Others, ProxyProtocol, ProxyVersion, RefuseWith, TcpOptions,
+};
 
 #[test]
 fn protocols_and_their_settings() {
@@ -149,4 +151,19 @@ fn health_checks_are_introduced_as_the_pool_is() {
         "another port is another server"
     );
     assert_eq!(asked("health = { tcp = true, proxy_protocol = 'v1' }"), Some(ProxyVersion::V1));
+}
+
+#[test]
+fn options_of_sockets() {
+    let tcp = "keepalive = '30s'\ntcp_user_timeout = '10s'";
+    let options = TcpOptions { keepalive: Some(Duration::from_secs(30)), user_timeout: Some(Duration::from_secs(10)) };
+    assert_eq!((listener(tcp).tcp, pool(tcp).tcp), (options, options));
+    assert_eq!(pool("keepalive = false").tcp, TcpOptions::default());
+    let on = |address: &str, more: &str| minimal(more, "").replace("127.0.0.1:0", address);
+    let dual = config(&on("[::]:80", "ipv6_only = false"));
+    assert!(!dual.listeners[0].ipv6_only);
+    assert_eq!(
+        lines(&report(&on("0.0.0.0:80", "ipv6_only = false"))),
+        ["4:13 `ipv6_only` is of an address of IPv6 | remove it, or write `address = \"[::]:80\"`"]
+    );
 }

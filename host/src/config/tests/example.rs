@@ -75,6 +75,8 @@ fn the_example_says_what_it_says() {
         [Listener {
             name: "web".into(),
             address: "127.0.0.1:8080".parse().expect("address"),
+            ipv6_only: true,
+            tcp: TcpOptions { keepalive: Some(Duration::from_secs(60)), user_timeout: None },
             protocol: ListenerProtocol::Http,
             proxy_protocol: Some(ProxyProtocol {
                 from: vec!["10.0.0.0/8".parse().expect("a block")],

@@ -29,6 +29,7 @@ pub(super) fn build(
     Listener {
         name: Arc::clone(&listener.name),
         protocol: listener.protocol.clone(),
+        tcp: listener.tcp,
         proxy_protocol: listener.proxy_protocol.clone(),
         pool: listener.pool.as_deref().and_then(number),
         access: listener.access.clone(),

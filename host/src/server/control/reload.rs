@@ -397,7 +397,7 @@ async fn open(config: &Config, before: &Config, workers: usize) -> Result<Opened
         }
         let (name, address) = (Arc::clone(&listener.name), listener.address);
         let failed = |error| StartError::Listen { name: Arc::clone(&name), address, error };
-        let (address, bound) = bind(address, workers).await.map_err(failed)?;
+        let (address, bound) = bind(address, listener.ipv6_only, workers).await.map_err(failed)?;
         opened.addresses.push((Arc::clone(&name), address));
         for (sockets, socket) in opened.sockets.iter_mut().zip(bound) {
             sockets.push((Arc::clone(&name), socket));
@@ -407,15 +407,15 @@ async fn open(config: &Config, before: &Config, workers: usize) -> Result<Opened
 }
 
 /// Binds an address, which a listener that was just closed may let go of in a moment.
-async fn bind(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+async fn bind(address: SocketAddr, ipv6_only: bool, workers: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
     const TRIES: usize = 20;
     for _ in 1..TRIES {
-        match listen(address, workers) {
+        match listen(address, ipv6_only, workers) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::time::sleep(SOON).await,
             bound => return bound,
         }
     }
-    listen(address, workers)
+    listen(address, ipv6_only, workers)
 }
 
 /// What is different, and stays as it is until the process starts again.

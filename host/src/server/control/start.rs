@@ -58,7 +58,7 @@ impl Control {
         for listener in &config.listeners {
             let (name, address) = (Arc::clone(&listener.name), listener.address);
             let failed = |error| StartError::Listen { name, address, error };
-            let (address, bound) = listen(address, count).map_err(failed)?;
+            let (address, bound) = listen(address, listener.ipv6_only, count).map_err(failed)?;
             addresses.push((Arc::clone(&listener.name), address));
             for (worker, socket) in bound.into_iter().enumerate() {
                 sockets[worker].push((Arc::clone(&listener.name), socket));
