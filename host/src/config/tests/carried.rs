@@ -126,7 +126,7 @@ fn proxy_headers_of_peers_and_for_backends() {
     let said = |more: &str| lines(&report(&minimal(more, "")));
     assert_eq!(
         said("proxy_protocol = { others = 'plain' }"),
-        ["4:18 `proxy_protocol` has no `from` | add `from = [\"10.0.0.0/8\"]`"]
+        ["4:18 `proxy_protocol = { … }` has no `from` | add `from = [\"10.0.0.0/8\"]`"]
     );
 
     assert_eq!(pool("proxy_protocol = 'v2'").proxy_protocol, Some(ProxyVersion::V2));

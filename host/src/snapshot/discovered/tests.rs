@@ -56,6 +56,8 @@ fn pool(configured: &[config::Backend]) -> Pool {
             recovery,
             feedback: None,
             limits,
+            proxy_protocol: None,
+            tcp: Default::default(),
             tunnel_timeout: None,
             tls: None,
             protocol: config::Protocol::Http1,
