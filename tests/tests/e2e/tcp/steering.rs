@@ -76,12 +76,8 @@ fn hello() -> Vec<u8> {
     let config = ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
     let name = ServerName::try_from("test.example").expect("a name");
     let mut said = Vec::new();
-    ClientConnection::new(Arc::new(config), name)
-        .and_then(|mut client| {
-            client.write_tls(&mut said).expect("written");
-            Ok(())
-        })
-        .expect("a client");
+    let mut client = ClientConnection::new(Arc::new(config), name).expect("a client");
+    client.write_tls(&mut said).expect("written");
     said
 }
 
