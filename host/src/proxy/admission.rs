@@ -172,15 +172,21 @@ impl Admission<'_> {
         .await
     }
 
-    /// A connection to a backend within `timeout`, secured by `tls`, once there are fewer than it may have. Where there is no descriptor
-    /// left, idle connections to backends are closed for one.
+    /// A connection to a backend within `timeout`, secured by `tls`, once there are fewer than it may have.
     pub(super) async fn connect(
         &self,
         backend: &Arc<Backend>,
         timeout: Duration,
         tls: Option<&Connector>,
     ) -> Result<(Stream, Counted), ConnectError> {
-        let (began, limits, ask) = (Instant::now(), &self.policy.limits, || self.proxy.bells.ring());
+        let began = Instant::now();
+        let counted = self.count(backend, timeout).await?;
+        Ok((self.reach(backend, timeout.saturating_sub(began.elapsed()), tls).await?, counted))
+    }
+
+    /// Waits within `timeout` until there are fewer connections to a backend than it may have.
+    pub(super) async fn count(&self, backend: &Arc<Backend>, timeout: Duration) -> Result<Counted, ConnectError> {
+        let (limits, ask) = (&self.policy.limits, || self.proxy.bells.ring());
         let counted = async {
             let backend = match limits.backend_connections {
                 None => Connected::count(&backend.connections),
@@ -193,11 +199,22 @@ impl Admission<'_> {
             let introduced = self.client().cloned();
             Counted { _backend: backend, _pool: pool, tls: self.policy.tls.clone(), introduced }
         };
-        let connected = match limits.backend_connections.or(limits.connections) {
+        match limits.backend_connections.or(limits.connections) {
             // Nothing is waited for.
-            None => counted.await,
-            Some(_) => tokio::time::timeout(timeout, counted).await.map_err(|_| ConnectError::Limit(timeout))?,
-        };
+            None => Ok(counted.await),
+            Some(_) => tokio::time::timeout(timeout, counted).await.map_err(|_| ConnectError::Limit(timeout)),
+        }
+    }
+
+    /// A connection that is counted already. Where there is no descriptor left, idle connections to backends are closed for
+    /// one.
+    pub(super) async fn reach(
+        &self,
+        backend: &Arc<Backend>,
+        timeout: Duration,
+        tls: Option<&Connector>,
+    ) -> Result<Stream, ConnectError> {
+        let began = Instant::now();
         let tuned = |stream: Stream| {
             stream.tune(&self.policy.tcp);
             stream
@@ -209,10 +226,10 @@ impl Admission<'_> {
                 self.proxy.give_up_idle(false);
                 self.proxy.bells.ring_for_descriptors();
             }
-            connecting => return connecting.map(tuned).map(|stream| (stream, connected)),
+            connecting => return connecting.map(tuned),
         }
         let left = timeout.saturating_sub(began.elapsed());
-        connect(&backend.address, tls, &told, left).await.map(tuned).map(|stream| (stream, connected))
+        connect(&backend.address, tls, &told, left).await.map(tuned)
     }
 
     /// Whose connections are of use: those of all, unless backends are told whom they are from.

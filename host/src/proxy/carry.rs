@@ -2,6 +2,7 @@
 //! backend or this process is left. What the bytes mean is nobody's business here.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -89,13 +90,21 @@ impl Carry<'_> {
             }
         })
         .await;
+        // An end in order would make what has come of it look like the whole.
+        let ending = match (ending, relay.is_late()) {
+            (Ending::Ours(reason), Some(side)) => {
+                let error = io::Error::new(io::ErrorKind::TimedOut, format!("{reason:?} before all was taken"));
+                Ending::Broken(Broken { side, error })
+            }
+            (ending, _) => ending,
+        };
         relay.end(&proxy.pipes);
         match &ending {
             Ending::Finished => {}
             Ending::Broken(Broken { side, error }) => tracing::debug!(?side, %error, "a carried connection broke"),
             Ending::Ours(reason) => tracing::debug!(?reason, "a carried connection is closed"),
         }
-        if let Ending::Ours(_) = ending {
+        if matches!(ending, Ending::Ours(_)) || relay.is_one_sided() && matches!(ending, Ending::Finished) {
             watch.set(LEAVE);
             self.leave(client, backend).await;
         }

@@ -159,7 +159,8 @@ impl Forward<'_> {
                 return Ok(Opened::Room(upstream));
             }
             if sharing.is_http1() {
-                return self.open_either(member, max_streams, left()).await;
+                let counted = self.admission.count(&member.backend, left()).await?;
+                return self.open_either(member, max_streams, counted, left()).await;
             }
             let Some(opening) = sharing.open(max_streams) else {
                 if tokio::time::timeout(left(), sharing.room()).await.is_err() {
@@ -167,30 +168,35 @@ impl Forward<'_> {
                 }
                 continue;
             };
-            let mut making = pin!(self.open_either(member, max_streams, left()));
-            let made = if self.is_connection_limited() && sharing.has_any() {
+            let mut counting = pin!(self.admission.count(&member.backend, left()));
+            let counted = if self.is_connection_limited() && sharing.has_any() {
                 // That no further connection may be made is no reason to wait where a request ends meanwhile.
                 let mut room = pin!(sharing.room());
-                poll_fn(|cx| match making.as_mut().poll(cx) {
-                    Poll::Ready(made) => Poll::Ready(Some(made)),
+                poll_fn(|cx| match counting.as_mut().poll(cx) {
+                    Poll::Ready(counted) => Poll::Ready(Some(counted)),
                     Poll::Pending => room.as_mut().poll(cx).map(|()| None),
                 })
                 .await
             } else {
-                Some(making.await)
+                Some(counting.await)
             };
+            let Some(counted) = counted else { continue };
+            let made = self.open_either(member, max_streams, counted?, left()).await;
             drop(opening);
-            if let Some(made) = made {
-                return made;
-            }
+            return made;
         }
     }
 
-    /// A fresh connection within `timeout`, of whichever protocol.
-    async fn open_either(&self, member: &Member, max_streams: u32, timeout: Duration) -> Result<Opened, ConnectError> {
-        let began = Instant::now();
-        let (stream, connected) =
-            self.admission.connect(&member.backend, timeout, self.admission.policy.tls.as_deref()).await?;
+    /// A fresh connection within `timeout`, of whichever protocol, that counts by `connected`.
+    async fn open_either(
+        &self,
+        member: &Member,
+        max_streams: u32,
+        connected: Counted,
+        timeout: Duration,
+    ) -> Result<Opened, ConnectError> {
+        let (began, tls) = (Instant::now(), self.admission.policy.tls.as_deref());
+        let stream = self.admission.reach(&member.backend, timeout, tls).await?;
         let sharing = member.sharing();
         let is_secured = connected.tls.is_some();
         if is_secured && !stream.is_http2() {

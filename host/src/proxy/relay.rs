@@ -70,6 +70,8 @@ pub(super) struct Relay {
     up: Flow,
     /// From the backend to the client.
     down: Flow,
+    /// The backend took no more of what the client had to say.
+    is_one_sided: bool,
 }
 
 /// One of the two sides.
@@ -116,13 +118,28 @@ enum Stage {
 impl Relay {
     /// With what was read of the client and of the backend before.
     pub(super) fn new(client: Bytes, backend: Bytes) -> Self {
-        Self { up: Flow::new(client), down: Flow::new(backend) }
+        Self { up: Flow::new(client), down: Flow::new(backend), is_one_sided: false }
     }
 
     /// It is over: what it holds of the worker's is given back.
     pub(super) fn end(&mut self, pipes: &Pipes) {
         for flow in [&mut self.up, &mut self.down] {
             flow.pipe.take().into_iter().for_each(|pipe| pipes.give_back(pipe));
+        }
+    }
+
+    /// Whether the backend ended before the client, which may still send.
+    pub(super) fn is_one_sided(&self) -> bool {
+        self.is_one_sided
+    }
+
+    /// The side that has not taken all that was read for it, if there is one.
+    pub(super) fn is_late(&self) -> Option<Side> {
+        let holds = |flow: &Flow| !flow.kept.is_empty() || flow.pipe.is_some();
+        match (holds(&self.down), holds(&self.up)) {
+            (true, _) => Some(Side::Client),
+            (_, true) => Some(Side::Backend),
+            _ => None,
         }
     }
 
@@ -156,7 +173,16 @@ impl Relay {
         C: Carrier,
         B: Carrier,
     {
-        let up = self.up.poll(cx, client, backend, means).map_err(|end| end.broken(Side::Client, Side::Backend))?;
+        let up = if self.is_one_sided { Poll::Ready(Ok(())) } else { self.up.poll(cx, client, backend, means) };
+        let up = match up {
+            // The backend has ended, and listens no more. What it said before is on its way, whatever the client goes on with.
+            Poll::Ready(Err(End::To(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.is_one_sided = true;
+                self.up.kept = Bytes::new();
+                Poll::Ready(())
+            }
+            up => up.map_err(|end| end.broken(Side::Client, Side::Backend))?,
+        };
         let down = self.down.poll(cx, backend, client, means).map_err(|end| end.broken(Side::Backend, Side::Client))?;
         if up.is_ready() && down.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }

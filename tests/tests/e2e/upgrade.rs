@@ -138,3 +138,35 @@ fn a_tunnel_holds_none_of_the_tables_of_its_time() {
     assert!(after < before + (20 << 20), "{} KiB before {TUNNELS} tunnels, {} KiB after", before >> 10, after >> 10);
     drop((few, more));
 }
+
+/// A backend that says so much and ends, whatever it is told.
+fn talkative(bytes: usize) -> Backend {
+    Backend::new("a", move |exchange| {
+        exchange.wire.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")?;
+        exchange.wire.send(vec![b'x'; bytes])?;
+        Ok(Next::Close)
+    })
+}
+
+#[test]
+fn the_last_words_of_a_backend_arrive_though_the_client_goes_on() {
+    const LENGTH: usize = 1 << 20;
+    let a = talkative(LENGTH);
+    let host = Setup::over(&[&a]).start();
+    let mut client = switched(&host, "");
+    eventually("the backend has left", || a.open() == 0);
+    for word in ["one", "two", "three"] {
+        let _ = client.wire.send(word);
+    }
+    assert_eq!(client.wire.exact(LENGTH).expect("all of it").len(), LENGTH);
+    assert!(client.wire.rest().is_ok_and(|rest| rest.is_empty()), "and an end in order");
+}
+
+#[test]
+fn what_is_cut_off_does_not_look_whole() {
+    let a = talkative(64 << 20);
+    let host = Setup::over(&[&a]).pool("tunnel_timeout = '1s'").start();
+    let mut client = switched(&host, "");
+    eventually("nobody is served any more", || host.metrics().sum("trimtab_tunnels", &[]) == 0.0);
+    assert!(client.wire.rest().is_err(), "a reset");
+}
