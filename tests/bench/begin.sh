@@ -28,8 +28,9 @@ begin() {
     program="$1"
     shift
     # The host on its own: built with others it could get features that the shipped binary does not have.
-    cargo build --release --quiet --package trimtab
+    # As it is shipped: some minutes the first time.
+    [ -n "${TRIMTAB_BIN:-}" ] || cargo build --profile dist --quiet --package trimtab
     cargo build --release --quiet --package trimtab-tests --bins
-    folder="${CARGO_TARGET_DIR:-$PWD/target}/release"
-    PATH="$PATH:/usr/sbin" TRIMTAB_BIN="${TRIMTAB_BIN:-$folder/trimtab}" exec "$folder/$program" "$@"
+    folder="${CARGO_TARGET_DIR:-$PWD/target}"
+    PATH="$PATH:/usr/sbin" TRIMTAB_BIN="${TRIMTAB_BIN:-$folder/dist/trimtab}" exec "$folder/release/$program" "$@"
 }

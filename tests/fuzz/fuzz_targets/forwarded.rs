@@ -19,7 +19,7 @@ fuzz_target!(|lines: Vec<(u8, Vec<u8>)>| {
     }
     let address = SocketAddr::from(([192, 0, 2, 7], 9));
     for trusted in [Vec::<IpNet>::new(), "192.0.2.0/24".parse().into_iter().collect()] {
-        let peer = Peer::new(address, &trusted);
+        let peer = Peer::new(address, &trusted, false);
         let mut headers = sent.clone();
         end_hop(&mut headers);
         forged::remove(&mut headers, peer.trusted);

@@ -134,7 +134,7 @@ fn proxy_headers_of_peers_and_for_backends() {
     assert_eq!(
         shared,
         [
-            "6:18 with HTTP/2, requests of all clients share a connection, which a PROXY header tells to be from one | remove \
+            "7:18 with HTTP/2, requests of all clients share a connection, which a PROXY header tells to be from one | remove \
           it, or write `protocol = \"http/1.1\"`"
         ]
     );

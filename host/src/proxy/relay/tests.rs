@@ -69,9 +69,22 @@ async fn the_end_of_one_direction_leaves_the_other() {
 }
 
 #[tokio::test]
-async fn a_side_that_is_gone_is_an_error() {
-    let (mut client, backend, relayed) = between(64);
+async fn a_client_that_is_gone_is_an_error() {
+    let (client, mut backend, relayed) = between(64);
+    drop(client);
+    backend.write_all(b"more").await.expect("room for it");
+    assert_eq!(relayed.await.expect_err("nobody takes it").side, Side::Client);
+}
+
+#[tokio::test]
+async fn a_backend_that_is_gone_is_heard_to_its_end() {
+    let (mut client, mut backend, relayed) = between(64);
+    backend.write_all(b"last words").await.expect("room for it");
     drop(backend);
     client.write_all(b"more").await.expect("room for it");
-    assert_eq!(relayed.await.expect_err("nobody takes it").side, Side::Backend);
+    let mut heard = String::new();
+    let (relayed, read) = tokio::join!(relayed, client.read_to_string(&mut heard));
+    read.expect("an end in order");
+    assert_eq!(heard, "last words");
+    relayed.expect("it is no error");
 }

@@ -1,4 +1,4 @@
-//! Framing by example, and against hyper's own parser by property.
+//! Framing by example, and by property against the parser that hyper reads heads and chunks with.
 
 use proptest::prelude::*;
 
@@ -102,7 +102,87 @@ fn what_comes_before_is_passed_on_and_nothing_of_what_is_wrong() {
     assert_eq!(violation, Violation { sound: 6, error: Error::BadFraming, in_body: true });
 }
 
+/// Where the messages end that are passed on whole.
+fn ends(bytes: &[u8]) -> Vec<usize> {
+    let (mut framing, mut ends, mut begun) = (Framing::default(), Vec::new(), false);
+    for (at, byte) in bytes.iter().enumerate() {
+        if framing.look(&[*byte]).is_err() || framing.state == State::Open {
+            break;
+        }
+        let is_between = framing.state == State::Head && !framing.head.begun && framing.partial.is_empty();
+        if is_between && begun {
+            ends.push(at + 1);
+        }
+        begun = !is_between && (framing.head.begun || framing.state != State::Head);
+    }
+    ends
+}
+
+/// How hyper reads the first message, by httparse with the length or the chunks that its head names: where it ends, if it does.
+fn end_by_httparse(bytes: &[u8]) -> Result<Option<usize>, httparse::Error> {
+    use httparse::Status::{Complete, Partial};
+    let mut fields = [httparse::EMPTY_HEADER; 64];
+    let mut request = httparse::Request::new(&mut fields);
+    let Complete(mut at) = request.parse(bytes)? else { return Ok(None) };
+    let of = |name: &str| request.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
+    if of("transfer-encoding").is_none() {
+        let length = of("content-length").map_or("0", |field| std::str::from_utf8(field.value).unwrap_or("none"));
+        return length
+            .trim()
+            .parse::<usize>()
+            .map(|length| Some(at + length))
+            .map_err(|_| httparse::Error::HeaderValue);
+    }
+    loop {
+        let (taken, size) = match httparse::parse_chunk_size(&bytes[at..]) {
+            Ok(Complete(chunk)) => chunk,
+            Ok(Partial) => return Ok(None),
+            Err(_) => return Err(httparse::Error::Token),
+        };
+        at += taken;
+        if size == 0 {
+            let mut trailers = [httparse::EMPTY_HEADER; 64];
+            return Ok(match httparse::parse_headers(&bytes[at..], &mut trailers)? {
+                Complete((taken, _)) => Some(at + taken),
+                Partial => None,
+            });
+        }
+        at += usize::try_from(size).map_err(|_| httparse::Error::Token)?;
+        match bytes.get(at..at + 2) {
+            Some(b"\r\n") => at += 2,
+            Some(_) => return Err(httparse::Error::NewLine),
+            None => return Ok(None),
+        }
+    }
+}
+
 proptest! {
+    /// What is passed on as a message ends where hyper reads its end, or is refused by hyper.
+    #[test]
+    fn messages_end_where_hyper_reads_their_end(
+        parts in proptest::collection::vec(prop_oneof![
+            4 => Just("POST /a HTTP/1.1\r\nhost: a\r\n".to_owned()),
+            2 => Just("GET /b?c HTTP/1.0\r\n".to_owned()),
+            3 => (0usize..8).prop_map(|length| format!("Content-Length: {length}\r\n")),
+            3 => Just("transfer-encoding:  chunked \r\n".to_owned()),
+            6 => Just("\r\n".to_owned()),
+            3 => Just("5;a=b\r\nabcde\r\n".to_owned()),
+            3 => Just("0\r\n\r\n".to_owned()),
+            1 => Just("0\r\nx-sum: 1\r\n\r\n".to_owned()),
+            1 => Just("\n".to_owned()),
+            1 => Just("x-a:\tb \r\n".to_owned()),
+            2 => "[ -~]{0,7}",
+        ], 0..16),
+    ) {
+        let text = parts.concat();
+        let mut start = 0;
+        for end in ends(text.as_bytes()) {
+            let Ok(read) = end_by_httparse(&text.as_bytes()[start..]) else { break };
+            prop_assert_eq!(read.map(|length| start + length), Some(end), "{:?}", text);
+            start = end;
+        }
+    }
+
     /// Whatever comes, in whatever pieces: no panic, and the same answer.
     #[test]
     fn how_it_is_cut_makes_no_difference(
