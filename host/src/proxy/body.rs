@@ -229,6 +229,9 @@ impl UpstreamBody {
         self.line.enter(Phase::Idle);
         self.line.is_answered.set(true);
         if let Some(upstream) = self.upstream.take() {
+            if matches!(*upstream, Upstream::Http2(_)) {
+                self.line.end_upload();
+            }
             self.member.give_back(upstream, self.last, self.max_idle);
         }
     }
@@ -295,7 +298,9 @@ impl HttpBody for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-            if self.line.answering.get() {
+            if self.line.is_upload_over(cx) {
+                return self.stop(Error::BodyBroken, None);
+            } else if self.line.answering.get() {
                 // The response sets the pace now.
             } else if self.line.phase() != Phase::Body {
                 self.line.enter(Phase::Body);

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use super::deadline::Watch;
@@ -59,6 +60,10 @@ pub struct Line {
     pub(super) unlooked: Cell<bool>,
     /// The response is there, and the protocol stays.
     pub(super) stays: Cell<bool>,
+    /// The response is there, and no more of the request's body is wanted.
+    upload_is_over: Cell<bool>,
+    /// Who waits for more of it.
+    uploading: RefCell<Option<Waker>>,
     /// What stopped the request's body, when something did.
     pub(super) body_error: Cell<Option<Error>>,
     /// What the connection becomes when the response in hand has been sent.
@@ -87,6 +92,8 @@ impl Line {
             violation: Cell::new(None),
             unlooked: Cell::new(false),
             stays: Cell::new(false),
+            upload_is_over: Cell::new(false),
+            uploading: RefCell::default(),
             body_error: Cell::new(None),
             tunnel: RefCell::default(),
         };
@@ -151,8 +158,27 @@ impl Line {
         self.is_answered.set(false);
         self.answering.set(false);
         self.body_error.set(None);
+        self.upload_is_over.set(false);
         self.until.set(None);
         self.enter(Phase::Busy);
+    }
+
+    /// No more of the request's body is wanted: a stream of HTTP/2 on which it is awaited would stay open, and be held
+    /// against the streams that the backend allows.
+    pub(super) fn end_upload(&self) {
+        self.upload_is_over.set(true);
+        if let Some(waker) = self.uploading.take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether that was said; if not, who asks is woken when it is.
+    pub(super) fn is_upload_over(&self, cx: &Context<'_>) -> bool {
+        let mut uploading = self.uploading.borrow_mut();
+        if !uploading.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *uploading = Some(cx.waker().clone());
+        }
+        self.upload_is_over.get()
     }
 
     /// From now on we wait for a backend: `timeout` each time, and no longer than what is `left` in all.

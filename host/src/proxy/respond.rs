@@ -77,6 +77,9 @@ impl Lane {
         }
         parts.extensions.clear();
         let body = if incoming.is_end_stream() {
+            if matches!(*upstream, Upstream::Http2(_)) {
+                self.line.end_upload();
+            }
             in_flight.member().give_back(upstream, at, pool.policy.max_idle);
             Body::Empty(None)
         } else {

@@ -10,11 +10,12 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
+use tokio::time::sleep;
 
 use super::tasks::{Task, Tasks};
 use super::{MAX_HEAD_SIZE, Outgoing};
@@ -190,8 +191,22 @@ async fn drive(
     forget(shared, sharing);
     // Then until the last stream has ended.
     if !has_ended {
-        transport.await;
+        tokio::select! {
+            () = transport => {}
+            () = abandoned(shared) => {}
+        }
     }
+}
+
+/// Until nobody has had a stream for a while. What is written last may have to wait for a backend that reads slowly; one
+/// that reads nothing, as it was stopped, would keep the connection for ever.
+async fn abandoned(shared: &Weak<Shared>) {
+    const LOOK: Duration = Duration::from_secs(1);
+    const FAREWELL: Duration = Duration::from_secs(5);
+    while shared.strong_count() > 0 {
+        sleep(LOOK).await;
+    }
+    sleep(FAREWELL).await;
 }
 
 /// Takes note of what the backend allows.

@@ -4,11 +4,14 @@ use std::net::TcpListener;
 use std::thread::{JoinHandle, spawn};
 
 use trimtab_tests::backend::entry;
-use trimtab_tests::frames::{self, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM};
+use trimtab_tests::frames::{self, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, WINDOW_UPDATE};
 use trimtab_tests::{Setup, Streams, eventually, under_load};
 
 use super::{H2, over};
 
+/// Settings (RFC 9113 §6.5.2).
+const MAX_CONCURRENT_STREAMS: u16 = 3;
+const INITIAL_WINDOW_SIZE: u16 = 4;
 /// Error codes (RFC 9113 §7).
 const INTERNAL_ERROR: u32 = 2;
 const REFUSED_STREAM: u32 = 7;
@@ -138,6 +141,47 @@ fn what_a_backend_resets_is_not_sent_to_it_again() {
     assert_eq!(host.get("/").status, 502);
     host.stop();
     assert_eq!(backend.join().expect("it goes on"), 1, "once");
+}
+
+#[test]
+fn an_answer_ends_the_upload_that_it_did_not_wait_for() {
+    let (entry, backend) = framed(|listener| {
+        let mut frames = Frames::accept(listener, &[(MAX_CONCURRENT_STREAMS, 1)]);
+        let upload = frames.asked();
+        frames.find("data", |frame| frame.kind == DATA);
+        frames.ok(upload);
+        let reset = frames.find("reset", |frame| frame.kind == RST_STREAM);
+        assert_eq!((reset.stream, reset.code()), (upload, CANCEL));
+        let next = frames.asked();
+        frames.ok(next);
+    });
+    let host = Setup::of([entry]).pool(H2).workers(1).start();
+    let mut client = Frames::connect(host.address());
+    client.send(HEADERS, END_HEADERS, 1, &frames::head("POST", "/", &[]));
+    client.send(DATA, 0, 1, b"some");
+    assert!(client.answered(1));
+    assert_eq!(host.get("/").status, 200, "there is room for another");
+    backend.join().expect("it goes on");
+}
+
+#[test]
+fn a_connection_that_is_not_read_from_is_closed_all_the_same() {
+    let (entry, backend) = framed(|listener| {
+        // A window that is larger than what sockets hold: what is sent is stuck there.
+        let settings = [(MAX_CONCURRENT_STREAMS, 10), (INITIAL_WINDOW_SIZE, 1 << 30)];
+        let mut frames = Frames::accept(listener, &settings);
+        frames.send(WINDOW_UPDATE, 0, 0, &(1u32 << 30).to_be_bytes());
+        frames.asked();
+        frames
+    });
+    let host = Setup::of([entry]).pool(&format!("{H2}\nresponse_timeout = '500ms'\nretries = 0")).workers(1).start();
+    let before = host.descriptors();
+    let mut client = host.client();
+    client.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 100000000\r\n\r\n");
+    let _ = client.wire.send(vec![b'x'; 100_000_000]);
+    let _frames = backend.join().expect("it is stuck");
+    drop(client);
+    eventually("it is closed", || host.descriptors() <= before);
 }
 
 #[test]
