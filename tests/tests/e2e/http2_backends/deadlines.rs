@@ -7,7 +7,7 @@ use trimtab_tests::streams::Seen;
 use trimtab_tests::wait::until;
 use trimtab_tests::{Setup, Streams};
 
-use super::{H2, framed};
+use super::{H2, framed, over};
 
 /// Error codes (RFC 9113 §7).
 const REFUSED_STREAM: u32 = 7;
@@ -41,6 +41,19 @@ fn one_that_passes_before_the_head_ends_the_call_on_both_sides() {
     // All in one head: 200, and the status of the call in it.
     assert!(end.is_ok(), "trailers alone");
     assert_eq!(backend.join().expect("a reset"), CANCEL);
+}
+
+#[test]
+fn one_that_has_passed_already_reaches_no_backend() {
+    let a = Streams::start("a", None, 100);
+    let host = over(&[&a]).start();
+    for time in ["0m", "0S"] {
+        let mut client = Frames::connect(host.address());
+        call(&mut client, 1, time);
+        let end = client.find("end", |frame| frame.ends());
+        assert!(end.is_ok(), "{time}: trailers alone");
+    }
+    assert!(a.seen().is_empty());
 }
 
 #[test]
