@@ -91,6 +91,10 @@ impl Forward<'_> {
         let mut cost = Cost::Nothing;
         let mut now = Instant::now();
         loop {
+            // A backend that is asked when nobody waits any more only loses its time.
+            if last.is_err() && self.admission.is_over() {
+                return (facts, Err(Error::RequestTimeout));
+            }
             let mut with = proxy.circumstances(now, hash_seed, &tried);
             // With an answer in hand, even an unwanted one, nobody waits for a better one.
             let (back, admitted) = self.admission.admit(facts, &mut with, exchange.place(), last.is_err()).await;

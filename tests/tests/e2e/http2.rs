@@ -2,10 +2,16 @@
 
 #[path = "http2/clients.rs"]
 mod clients;
+#[path = "http2/closed_streams.rs"]
+mod closed_streams;
+#[path = "http2/compression.rs"]
+mod compression;
 #[path = "http2/floods.rs"]
 mod floods;
 #[path = "http2/slow_clients.rs"]
 mod slow_clients;
+#[path = "http2/windows.rs"]
+mod windows;
 
 use std::sync::Mutex;
 use std::sync::mpsc::channel;

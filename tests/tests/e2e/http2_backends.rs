@@ -1,14 +1,29 @@
 //! HTTP/2 towards backends: what goes through, and how many streams and connections it takes.
 
+#[path = "http2_backends/deadlines.rs"]
+mod deadlines;
 #[path = "http2_backends/failures.rs"]
 mod failures;
 #[path = "http2_backends/limits.rs"]
 mod limits;
+#[path = "http2_backends/uploads.rs"]
+mod uploads;
 
+use std::net::TcpListener;
+use std::thread::{JoinHandle, spawn};
+
+use trimtab_tests::backend::entry;
 use trimtab_tests::frames::{self, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, RST_STREAM, WINDOW_UPDATE};
 use trimtab_tests::{Authority, Backend, Folder, Host, Setup, Streams, eventually};
 
 const H2: &str = "protocol = \"h2\"";
+
+/// A backend of frames: its entry, and what `converse` does with its connections.
+fn framed<R: Send + 'static>(converse: impl FnOnce(&TcpListener) -> R + Send + 'static) -> (String, JoinHandle<R>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let entry = entry("framed", listener.local_addr().expect("an address"), "");
+    (entry, spawn(move || converse(&listener)))
+}
 
 /// A pool of these, with prior knowledge.
 fn over(backends: &[&Streams]) -> Setup {

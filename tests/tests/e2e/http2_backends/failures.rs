@@ -1,13 +1,12 @@
 //! Streams that are reset, connections that end, and what of that clients see.
 
 use std::net::TcpListener;
-use std::thread::{JoinHandle, spawn};
 
 use trimtab_tests::backend::entry;
 use trimtab_tests::frames::{self, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, WINDOW_UPDATE};
 use trimtab_tests::{Setup, Streams, eventually, under_load};
 
-use super::{H2, over};
+use super::{H2, framed, over};
 
 /// Settings (RFC 9113 §6.5.2).
 const MAX_CONCURRENT_STREAMS: u16 = 3;
@@ -16,13 +15,6 @@ const INITIAL_WINDOW_SIZE: u16 = 4;
 const INTERNAL_ERROR: u32 = 2;
 const REFUSED_STREAM: u32 = 7;
 const CANCEL: u32 = 8;
-
-/// A backend of frames: its entry, and what `converse` does with its connections.
-fn framed<R: Send + 'static>(converse: impl FnOnce(&TcpListener) -> R + Send + 'static) -> (String, JoinHandle<R>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let entry = entry("framed", listener.local_addr().expect("an address"), "");
-    (entry, spawn(move || converse(&listener)))
-}
 
 #[test]
 fn no_request_fails_when_a_backend_leaves_its_connections() {
