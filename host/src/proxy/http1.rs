@@ -83,11 +83,12 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, listener: &Listene
     let is_within_body = parts.io.is_within_body();
     let (mut socket, read) = (parts.io.into_inner(), parts.read_buf);
     let tunnel = line.tunnel.take();
-    if let (Some(settings), Some(_)) = (&listener.http2, &ended)
-        && http2::is_begun(&read)
-    {
+    if ended.is_some() && http2::is_begun(&read) {
         // Prior knowledge (RFC 9113 §3.3): found out by a parser that fails, it costs HTTP/1.1 nothing.
-        Box::pin(http2::serve(client, socket, read, listener, settings)).await;
+        match &listener.http2 {
+            Some(settings) => Box::pin(http2::serve(client, socket, read, listener, settings)).await,
+            None => Box::pin(refuse(socket, Error::BadRequest)).await,
+        }
         return None;
     }
     match (ended, tunnel) {

@@ -35,12 +35,13 @@ fn field(name: &str, value: &str, kept: bool) -> Vec<u8> {
     [&[first][..], &length(name.len()), name.as_bytes(), &length(value.len()), value.as_bytes()].concat()
 }
 
-/// A head in as many frames as it takes with so many bytes in each.
+/// A head in as many frames as it takes with so many bytes in each, or until nobody takes them.
 fn send_in_pieces(client: &mut Frames, stream: u32, head: &[u8], size: usize) {
     let last = head.chunks(size).count() - 1;
     for (nth, piece) in head.chunks(size).enumerate() {
         let (kind, flags) = if nth == 0 { (HEADERS, END_STREAM) } else { (CONTINUATION, 0) };
-        client.send(kind, if nth == last { flags | END_HEADERS } else { flags }, stream, piece);
+        let flags = if nth == last { flags | END_HEADERS } else { flags };
+        let _ = client.wire.send(frames::bytes(kind, flags, stream, piece));
     }
 }
 
