@@ -83,7 +83,7 @@ fn a_backend_that_opens_no_window_answers_what_needs_none() {
         let late = take(&mut frames, STREAMS - answered, false);
         (early, late)
     });
-    let host = Setup::of([entry]).pool(H2).workers(1).start();
+    let host = Setup::of([entry]).pool(H2).pool("max_streams = 200").workers(1).start();
     let before = host.memory();
     let mut client = Frames::connect(host.address());
     upload(&mut client);
