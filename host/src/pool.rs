@@ -11,6 +11,7 @@ pub mod connections;
 pub mod discovery;
 pub mod feedback;
 pub mod health;
+pub mod making;
 pub mod member;
 pub mod outbox;
 pub mod outlier;

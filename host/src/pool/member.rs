@@ -91,7 +91,8 @@ impl Member {
         let (readiness, position, limit) = (Cell::new(readiness), Cell::new(u32::MAX), Cell::new(u32::MAX));
         let (trial, idle, retired) = Default::default();
         let (has_left, cut_at, is_cut) = Default::default();
-        let sharing = Rc::default();
+        let counts = [&backend.connections, &site.capacity.connections].map(Arc::clone);
+        let sharing = Rc::new(Sharing::new(counts));
         Self { backend, readiness, position, limit, trial, site, idle, sharing, retired, has_left, cut_at, is_cut }
     }
 
@@ -132,14 +133,15 @@ impl Member {
     /// Takes back a connection whose response was read to its end; keeps it if another request may follow on
     /// it and there are fewer than `max` idle ones.
     pub fn give_back(&self, mut upstream: Box<Upstream>, now: Instant, max: usize) {
+        if let Upstream::Http2(_) = &*upstream {
+            drop(upstream);
+            return self.sharing.keep(max);
+        }
         let mut idle = self.idle.borrow_mut();
         let others_want = || self.backend.connections.is_wanted() || self.site.capacity.connections.is_wanted();
         let is_wanted = self.site.is_limited.get() && others_want();
         let is_current = upstream.is_secured_by(self.site.tls.borrow().as_ref());
-        if let Upstream::Http2(_) = &*upstream {
-            drop(upstream);
-            self.sharing.keep(if is_wanted { 0 } else { max });
-        } else if idle.len() < max && !self.retired.get() && !is_wanted && is_current && upstream.settle() {
+        if idle.len() < max && !self.retired.get() && !is_wanted && is_current && upstream.settle() {
             idle.push(Waiting { upstream, since: now });
         }
     }

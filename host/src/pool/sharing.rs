@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::connections::Connections;
 use super::upstream::http2::Lease;
 use super::upstream::shared::Shared;
 use crate::tls::Connector;
@@ -18,6 +19,8 @@ use crate::tls::Connector;
 /// Those of one backend on one worker.
 #[derive(Default)]
 pub struct Sharing {
+    /// Where all workers' are counted, if there may be only so many.
+    counts: [Arc<Connections>; 2],
     connections: RefCell<Vec<Rc<Shared>>>,
     /// Connections that are being made.
     opening: Cell<usize>,
@@ -31,12 +34,17 @@ pub struct Sharing {
 }
 
 /// A connection is being made, until this is dropped.
-pub struct Opening<'a>(&'a Sharing);
+pub struct Opening(Rc<Sharing>);
 
 /// A request waits for room, until this is dropped.
 struct Waiting<'a>(&'a Sharing);
 
 impl Sharing {
+    /// None yet. All workers' connections are counted at these, the backend and the pool.
+    pub fn new(counts: [Arc<Connections>; 2]) -> Self {
+        Self { counts, ..Self::default() }
+    }
+
     /// Room on a connection that is secured by this; none: there is none now.
     pub fn lease(self: &Rc<Self>, max_streams: u32, tls: Option<&Arc<Connector>>) -> Option<Lease> {
         let connections = self.connections.borrow();
@@ -46,7 +54,7 @@ impl Sharing {
     }
 
     /// To make one more connection; none: those that are being made will do, so far as can be told.
-    pub fn open(&self, max_streams: u32) -> Option<Opening<'_>> {
+    pub fn open(self: &Rc<Self>, max_streams: u32) -> Option<Opening> {
         let each = self.allowed.get().unwrap_or(usize::MAX).min(max_streams as usize);
         // Who makes one has a stream of it.
         let wanted = self.waiting.get() + self.opening.get();
@@ -54,7 +62,7 @@ impl Sharing {
             return None;
         }
         self.opening.set(self.opening.get() + 1);
-        Some(Opening(self))
+        Some(Opening(Rc::clone(self)))
     }
 
     /// Waits until there may be room, or another connection to be made.
@@ -85,10 +93,12 @@ impl Sharing {
         self.is_http1.set(true);
     }
 
-    /// A request has left its connection.
+    /// A request has left its connection. If that has no other, and others want one, it is closed for them.
     pub fn freed(&self) {
         if self.waiting.get() > 0 {
             self.room.notify_one();
+        } else if self.counts.iter().any(|count| count.is_wanted()) {
+            self.close_idle(1);
         }
     }
 
@@ -117,9 +127,10 @@ impl Sharing {
         self.look_again();
     }
 
-    /// Another worker wants a connection: if nobody here does, one leaves, though it has requests.
-    pub fn cede(&self) {
-        if self.opening.get() == 0 {
+    /// So many want a connection, of whom some may be those who wait here: if there are others, one leaves, though it has
+    /// requests. It is then for who has waited longest.
+    pub fn cede(&self, wanted: usize) {
+        if wanted > self.opening.get() {
             let ceded = self.connections.borrow_mut().pop();
             drop(ceded);
         }
@@ -150,7 +161,7 @@ impl Sharing {
     }
 }
 
-impl Drop for Opening<'_> {
+impl Drop for Opening {
     fn drop(&mut self) {
         self.0.opening.set(self.0.opening.get() - 1);
         self.0.look_again();

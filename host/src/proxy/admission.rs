@@ -223,8 +223,7 @@ impl Admission<'_> {
         let told = told.unwrap_or_default();
         match connect(&backend.address, tls, &told, timeout.saturating_sub(began.elapsed())).await {
             Err(ConnectError::Io(error)) if is_out_of_descriptors(&error) => {
-                self.proxy.give_up_idle(false);
-                self.proxy.bells.ring_for_descriptors();
+                self.proxy.relieve();
             }
             connecting => return connecting.map(tuned),
         }

@@ -50,6 +50,12 @@ impl Proxy {
         }
     }
 
+    /// There is no descriptor left: all idle connections to backends are closed for one.
+    pub fn relieve(&self) {
+        self.give_up_idle(false);
+        self.bells.ring_for_descriptors();
+    }
+
     /// Closes idle connections to backends: all, or only where others are `wanted`.
     pub fn give_up_idle(&self, wanted: bool) {
         let view = Rc::clone(&self.view.borrow());
@@ -61,8 +67,8 @@ impl Proxy {
                     false => usize::MAX,
                 };
                 let given_up = member.give_up(most);
-                if wanted && given_up < most {
-                    member.sharing().cede();
+                if wanted {
+                    member.sharing().cede(most - given_up);
                 }
                 in_pool = in_pool.saturating_sub(given_up);
             }

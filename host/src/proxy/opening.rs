@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,8 @@ use crate::config::Protocol;
 use crate::decide::{Facts, OutcomeKind};
 use crate::pool::connect::{ConnectError, Stream, is_out_of_descriptors};
 use crate::pool::connections::Counted;
+use crate::pool::making::{Made, Making};
 use crate::pool::upstream::http1::Exclusive;
-use crate::pool::upstream::http2::Lease;
-use crate::pool::upstream::shared::{Shared, Unsettled};
 use crate::pool::{Backend, Member, Upstream};
 use crate::tls::Connector;
 
@@ -130,7 +130,7 @@ impl Forward<'_> {
                     let tls = tls.map(Connector::without_http2);
                     self.admission.connect(backend, timeout, tls.as_ref()).await.map(Opened::Socket)
                 }
-                Some(max_streams) => Box::pin(self.share(member, max_streams, timeout)).await,
+                Some(max_streams) => Box::pin(self.share(member, max_streams, timeout)).await.map(Opened::from),
             }
         };
         let connected = match tried.len() < self.admission.policy.retry.retries as usize {
@@ -151,76 +151,64 @@ impl Forward<'_> {
 
     /// Room on a connection of HTTP/2 within `timeout`: on one that is there, on one that is being made for others, or on
     /// one of which this is the first request. A socket where ALPN has settled on HTTP/1.1.
-    async fn share(&self, member: &Member, max_streams: u32, timeout: Duration) -> Result<Opened, ConnectError> {
+    async fn share(&self, member: &Member, max_streams: u32, timeout: Duration) -> Result<Made, ConnectError> {
         let (sharing, until) = (member.sharing(), Instant::now() + timeout);
         let left = || until.saturating_duration_since(Instant::now());
+        let mut has_relieved = false;
         loop {
-            if let Some(upstream) = self.lease(member, max_streams) {
-                return Ok(Opened::Room(upstream));
+            let tls = self.admission.policy.tls.as_ref();
+            if let Some(lease) = sharing.lease(max_streams, tls) {
+                return Ok(Made::Room(lease));
             }
-            if sharing.is_http1() {
+            let made = if sharing.is_http1() {
                 let counted = self.admission.count(&member.backend, left()).await?;
-                return self.open_either(member, max_streams, counted, left()).await;
-            }
-            let Some(opening) = sharing.open(max_streams) else {
-                if tokio::time::timeout(left(), sharing.room()).await.is_err() {
-                    return Err(ConnectError::Timeout(timeout));
-                }
-                continue;
-            };
-            let mut counting = pin!(self.admission.count(&member.backend, left()));
-            let counted = if self.is_connection_limited() && sharing.has_any() {
-                // That no further connection may be made is no reason to wait where a request ends meanwhile.
-                let mut room = pin!(sharing.room());
-                poll_fn(|cx| match counting.as_mut().poll(cx) {
-                    Poll::Ready(counted) => Poll::Ready(Some(counted)),
-                    Poll::Pending => room.as_mut().poll(cx).map(|()| None),
-                })
-                .await
+                self.making(member, left()).make(counted).await
             } else {
-                Some(counting.await)
-            };
-            let Some(counted) = counted else { continue };
-            let made = self.open_either(member, max_streams, counted?, left()).await;
-            drop(opening);
-            return made;
-        }
-    }
-
-    /// A fresh connection within `timeout`, of whichever protocol, that counts by `connected`.
-    async fn open_either(
-        &self,
-        member: &Member,
-        max_streams: u32,
-        connected: Counted,
-        timeout: Duration,
-    ) -> Result<Opened, ConnectError> {
-        let (began, tls) = (Instant::now(), self.admission.policy.tls.as_deref());
-        let stream = self.admission.reach(&member.backend, timeout, tls).await?;
-        let sharing = member.sharing();
-        let is_secured = connected.tls.is_some();
-        if is_secured && !stream.is_http2() {
-            return match self.admission.policy.protocol {
-                Protocol::Auto { .. } => {
-                    sharing.set_http1();
-                    Ok(Opened::Socket((stream, connected)))
+                let Some(opening) = sharing.open(max_streams) else {
+                    if tokio::time::timeout(left(), sharing.room()).await.is_err() {
+                        return Err(ConnectError::Timeout(timeout));
+                    }
+                    continue;
+                };
+                let Some(counted) = self.count_unless_room(member, left()).await else { continue };
+                // Others have the whole time for it, whatever is left for this one.
+                let making = self.making(member, self.admission.policy.connect_timeout).for_all(counted?, opening);
+                match tokio::time::timeout(left(), making).await {
+                    Ok(made) => made.unwrap_or_else(|error| Err(ConnectError::Io(io::Error::other(error)))),
+                    Err(_) => return Err(ConnectError::Timeout(timeout)),
                 }
-                _ => Err(ConnectError::Io(io::Error::other(Unsettled))),
             };
+            match made {
+                Err(ConnectError::Io(error)) if is_out_of_descriptors(&error) && !has_relieved => {
+                    self.admission.proxy.relieve();
+                    has_relieved = true;
+                }
+                made => return made,
+            }
         }
-        let establishing = Shared::establish(stream, connected, max_streams, sharing);
-        let left = timeout.saturating_sub(began.elapsed());
-        let Ok(established) = tokio::time::timeout(left, establishing).await else {
-            return Err(ConnectError::Timeout(timeout));
-        };
-        let shared = established.map_err(io::Error::other)?;
-        sharing.join(Rc::clone(&shared), max_streams);
-        Ok(Opened::Room(Box::new(Upstream::Http2(Lease::new(shared, Rc::clone(sharing))))))
     }
 
-    fn is_connection_limited(&self) -> bool {
-        let limits = &self.admission.policy.limits;
-        limits.backend_connections.is_some() || limits.connections.is_some()
+    fn making(&self, member: &Member, timeout: Duration) -> Making {
+        let (policy, sharing) = (self.admission.policy, Rc::clone(member.sharing()));
+        let (tls, tcp, protocol) = (policy.tls.clone(), policy.tcp, policy.protocol);
+        Making { backend: Arc::clone(&member.backend), sharing, tls, tcp, protocol, timeout }
+    }
+
+    /// As [`count`](Admission::count). None: there may be room on a connection meanwhile. That no further connection may be
+    /// made is no reason to wait where a request ends.
+    async fn count_unless_room(&self, member: &Member, timeout: Duration) -> Option<Result<Counted, ConnectError>> {
+        let (sharing, limits) = (member.sharing(), &self.admission.policy.limits);
+        let counting = self.admission.count(&member.backend, timeout);
+        let is_limited = limits.backend_connections.is_some() || limits.connections.is_some();
+        if !is_limited || !sharing.has_any() {
+            return Some(counting.await);
+        }
+        let (mut counting, mut room) = (pin!(counting), pin!(sharing.room()));
+        poll_fn(|cx| match counting.as_mut().poll(cx) {
+            Poll::Ready(counted) => Poll::Ready(Some(counted)),
+            Poll::Pending => room.as_mut().poll(cx).map(|()| None),
+        })
+        .await
     }
 }
 
@@ -230,4 +218,13 @@ enum Opened {
     Socket((Stream, Counted)),
     /// Room on a shared connection.
     Room(Box<Upstream>),
+}
+
+impl From<Made> for Opened {
+    fn from(made: Made) -> Self {
+        match made {
+            Made::Socket(stream, counted) => Self::Socket((stream, counted)),
+            Made::Room(lease) => Self::Room(Box::new(Upstream::Http2(lease))),
+        }
+    }
 }

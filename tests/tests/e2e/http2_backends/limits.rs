@@ -1,9 +1,12 @@
 //! How many streams and connections there are, and when they go.
 
-use trimtab_tests::frames::{Frames, RST_STREAM};
-use trimtab_tests::{Backend, Host, Setup, Streams, eventually};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::channel;
 
-use super::{H2, over};
+use trimtab_tests::frames::{Frames, RST_STREAM};
+use trimtab_tests::{Backend, Client, Host, Setup, Streams, eventually};
+
+use super::{H2, framed, over};
 
 /// So many requests at a time to `/wait`, on one connection of a client.
 fn ask(host: &Host, requests: u32) -> Frames {
@@ -129,4 +132,53 @@ fn another_protocol_takes_other_connections() {
     assert_eq!(host.get("/").json()["backend"], "b");
     host.reloaded(&Setup::over(&[&b]).pool(H2).text());
     eventually("it is spoken to with HTTP/2", || host.get("/").status == 502);
+}
+
+#[test]
+fn a_connection_that_is_being_made_does_not_go_with_the_first_who_wants_it() {
+    let (go, told) = channel::<()>();
+    let (entry, backend) = framed(move |listener| {
+        // The kernel has accepted it long before.
+        told.recv().expect("the test goes on");
+        let mut frames = Frames::accept(listener, &[]);
+        let stream = frames.asked();
+        frames.ok(stream);
+        listener.set_nonblocking(true).expect("a socket");
+        listener.accept().is_err()
+    });
+    let host = Setup::of([entry]).pool(H2).workers(1).start();
+    let in_flight = || host.metrics().sum("trimtab_backend_in_flight", &[]);
+    let ask = |requests: f64| {
+        let mut client = host.client();
+        client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
+        eventually("it waits", || in_flight() == requests);
+        client
+    };
+    let (first, mut second) = (ask(1.0), ask(2.0));
+    drop(first);
+    eventually("it has left", || in_flight() == 1.0);
+    go.send(()).expect("the backend waits");
+    assert_eq!(second.response().status, 200);
+    assert!(backend.join().expect("it goes on"), "there is no other connection");
+}
+
+#[test]
+fn workers_that_are_never_idle_leave_each_other_connections() {
+    let a = Streams::start("a", None, 100);
+    let limits = "max_streams = 1\nlimits = { backend_connections = 1, queue = 100 }\nconnect_timeout = \"30s\"";
+    let host = over(&[&a]).pool(limits).workers(2).start();
+    // Each worker has clients enough that wait for the only stream, whichever has it.
+    let (answered, address) = (AtomicUsize::new(0), host.address());
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let mut client = Client::connect(address);
+                    assert_eq!(client.get("/").status, 200);
+                    answered.fetch_add(1, Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(answered.into_inner(), 320);
 }
