@@ -69,7 +69,8 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, read: Bytes, liste
     let service = service_fn(move |request| {
         let line = Line::new(lanes.proxy.deadlines.watch(), &limits);
         starting.start(Rc::clone(&line));
-        handle(Rc::new(Lane { client: Rc::clone(&lanes), line, protocol: HTTP_2 }), request)
+        // On its way into the stream's task it is moved some times, and it is large.
+        Box::pin(handle(Rc::new(Lane { client: Rc::clone(&lanes), line, protocol: HTTP_2 }), request))
     });
     let mut connection = Builder::new(Spawner::new(Rc::clone(&streams)))
         .max_concurrent_streams(settings.max_streams)
