@@ -75,8 +75,7 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, listener: &Listene
         }
         // Buffers and parser are given back, and the last request's head, which is a part of such a buffer: an idle
         // connection is a socket, and little more.
-        drop(parts.service);
-        drop(client.facts.take());
+        drop((parts.read_buf, parts.service, client.facts.take()));
         io = parts.io;
         sleep(&io, &line, door).await;
     };

@@ -89,3 +89,27 @@ fn a_plugin_that_waits_for_a_core_is_not_to_blame() {
     assert_eq!(metrics.sum("trimtab_plugin_faults_total", &[]), 0.0, "{}", host.log());
     assert_eq!(metrics.sum("trimtab_fallbacks_total", &[]), 0.0);
 }
+
+#[test]
+fn idle_connections_hold_no_buffers() {
+    const CONNECTIONS: usize = 1000;
+    /// One buffer of a parser is 8 KiB, and there are two.
+    const MOST: usize = 9 << 10;
+    let a = Backend::echo("a");
+    let host = Setup::over(&[&a]).start();
+    let idle = || -> Vec<_> {
+        let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| host.client()).collect();
+        clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+        // They doze after one of these seconds.
+        let begin = Instant::now();
+        eventually("time passes", || begin.elapsed() >= LOOK);
+        clients
+    };
+    let first = idle();
+    let before = host.memory();
+    let second = idle();
+    let each = host.memory().saturating_sub(before) / CONNECTIONS;
+    eprintln!("{each} bytes for an idle connection");
+    assert!(each < MOST, "what the first held serves the second: {each} bytes for each");
+    drop((first, second));
+}
