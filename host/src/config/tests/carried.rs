@@ -18,7 +18,40 @@ fn protocols_and_their_settings() {
     let passthrough = ListenerProtocol::TlsPassthrough { carried: Carried::default(), handshake_timeout };
     assert_eq!(of("protocol = 'tls-passthrough'"), passthrough);
     let secured = listener("protocol = 'tcp'\ncertificates = [{ cert = 'a.pem', key = 'a.key' }]");
-    assert!(secured.tls.is_some());
+    assert!(secured.tls.is_some_and(|tls| tls.alpn.is_empty()));
+    let lines = "protocol = 'tcp'\ncertificates = [{ cert = 'a.pem', key = 'a.key' }]\nalpn = ['postgresql', 'h2']";
+    assert_eq!(listener(lines).tls.expect("TLS").alpn, ["postgresql".into(), "h2".into()]);
+}
+
+#[test]
+fn what_cannot_be_agreed_on_is_named() {
+    let said = |more: &str| lines(&report(&minimal(more, "")));
+    let of_tcp = "protocol = 'tcp'\ncertificates = [{ cert = 'a.pem', key = 'a.key' }]";
+    assert_eq!(
+        said(&format!("{of_tcp}\nalpn = ['', 'a b']")),
+        [
+            "6:9 \"\" is no name of a protocol | 1 to 255 visible characters, such as `\"postgresql\"`",
+            "6:13 \"a b\" is no name of a protocol | 1 to 255 visible characters, such as `\"postgresql\"`",
+        ]
+    );
+    assert_eq!(said(&format!("{of_tcp}\nalpn = ['h2', 'h2']")), ["6:8 `alpn` has \"h2\" twice"]);
+    assert_eq!(
+        said("protocol = 'tcp'\nalpn = ['h2']"),
+        ["5:8 `alpn` is agreed on in a handshake, and this listener has no TLS | add `certificates = [{ cert = \
+          \"a.pem\", key = \"a.key\" }]`, or remove it"]
+    );
+    assert_eq!(
+        said("alpn = ['h2']"),
+        [
+            "4:8 `alpn` is of connections that are carried as they are, and what HTTP offers follows from `http2` | remove \
+          it, or add `protocol = \"tcp\"`"
+        ]
+    );
+    assert_eq!(
+        said("protocol = 'tls-passthrough'\nalpn = ['h2']"),
+        ["5:8 `alpn` is for TLS that ends here, and `tls-passthrough` passes it on | remove it, or change the \
+          `protocol` of the listener"]
+    );
 }
 
 #[test]
