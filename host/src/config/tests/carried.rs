@@ -163,6 +163,22 @@ fn proxy_headers_of_peers_and_for_backends() {
     );
 
     assert_eq!(pool("proxy_protocol = 'v2'").proxy_protocol, Some(ProxyVersion::V2));
+    assert!(pool("transparent = true").transparent && !pool("").transparent);
+    assert_eq!(
+        lines(&report(&minimal("", "transparent = true\nprotocol = 'h2'"))),
+        [
+            "6:15 with HTTP/2, requests of all clients share a connection, which comes from one address | remove it, or write \
+          `protocol = \"http/1.1\"`"
+        ]
+    );
+    let local = minimal("", "transparent = true").replace("10.0.0.1:80", "unix:/run/app.sock");
+    assert_eq!(
+        lines(&report(&local)),
+        [
+            "6:15 a connection to a Unix socket comes from no address, and this pool has a backend of that kind | remove \
+          it, or tell backends by `proxy_protocol`"
+        ]
+    );
     let shared = lines(&report(&minimal("", "proxy_protocol = 'v1'\nprotocol = 'h2'")));
     assert_eq!(
         shared,
