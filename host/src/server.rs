@@ -52,6 +52,14 @@ pub enum StartError {
         /// Why not.
         error: TlsError,
     },
+    /// Connections cannot come from addresses of clients.
+    #[error("pool `{pool}` is `transparent`, and this process may not be (CAP_NET_ADMIN or CAP_NET_RAW): {error}")]
+    Transparent {
+        /// The pool.
+        pool: Arc<str>,
+        /// Why not.
+        error: io::Error,
+    },
     /// An error page, or a fixed response, cannot be read.
     #[error("cannot read the page `{}`: {error}", path.display())]
     Page {

@@ -96,6 +96,6 @@ impl Protocol {
 }
 
 /// A list as rustls takes it.
-fn alpn(protocols: &[Protocol]) -> Vec<Vec<u8>> {
+pub fn alpn(protocols: &[Protocol]) -> Vec<Vec<u8>> {
     protocols.iter().map(|protocol| protocol.name().to_vec()).collect()
 }

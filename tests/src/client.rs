@@ -1,7 +1,9 @@
 //! A client of one connection: writes what it is told, byte for byte, and reads responses.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::message::{self, Response};
 use crate::wire::Wire;
@@ -19,6 +21,17 @@ impl Client {
     #[must_use]
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
+        let local = stream.local_addr().expect("a connected socket has an address");
+        Self { wire: Wire::tcp(stream), local }
+    }
+
+    /// Connects from an address of this machine.
+    #[must_use]
+    pub fn connect_from(from: IpAddr, to: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::new(from, 0).into()).unwrap_or_else(|error| panic!("{from} is not ours: {error}"));
+        socket.connect(&to.into()).unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
+        let stream = TcpStream::from(socket);
         let local = stream.local_addr().expect("a connected socket has an address");
         Self { wire: Wire::tcp(stream), local }
     }

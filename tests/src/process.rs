@@ -58,6 +58,14 @@ impl Host {
         fs::read_dir(self.proc_path("fd")).into_iter().flatten().count()
     }
 
+    /// Open ends of pipes.
+    #[must_use]
+    pub fn pipes(&self) -> usize {
+        let open = fs::read_dir(self.proc_path("fd")).into_iter().flatten().flatten();
+        // One that is closed meanwhile leads nowhere.
+        open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy().starts_with("pipe:"))).count()
+    }
+
     /// Lets it have so many descriptors and no more. Those that are open stay.
     pub fn limit_descriptors(&self, limit: u64) {
         // The hard limit is the one that it has of us.

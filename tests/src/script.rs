@@ -53,8 +53,13 @@ pub fn run(command: &mut Command) -> String {
 
 /// Runs it to its end: whether that was a success, and what it printed to each of its outputs.
 pub fn finish(command: &mut Command) -> (bool, String, String) {
+    finish_reading(command, Stdio::null())
+}
+
+/// The same for one that reads this.
+pub fn finish_reading(command: &mut Command, input: impl Into<Stdio>) -> (bool, String, String) {
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

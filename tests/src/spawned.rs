@@ -9,9 +9,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::backend::entry;
 use crate::host::beside;
 
-/// A process that answers as [`Backend::echo`](crate::Backend::echo) does. Dropping it kills it.
+/// A process that answers as [`Backend::echo`](crate::Backend::echo) does, or says what it is told. Dropping it kills it.
 pub struct Spawned {
     name: String,
+    /// What it does with a connection, as its program is told.
+    does: &'static str,
     address: SocketAddr,
     child: Option<Child>,
 }
@@ -20,7 +22,18 @@ impl Spawned {
     /// Starts it on any free port of loopback, and waits until it listens.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let mut spawned = Self { name: name.to_owned(), address: SocketAddr::from(([127, 0, 0, 1], 0)), child: None };
+        Self::doing("http", name)
+    }
+
+    /// The same of one that speaks no HTTP: it says what it is told, on one thread for any number of connections.
+    #[must_use]
+    pub fn echoing(name: &str) -> Self {
+        Self::doing("bytes", name)
+    }
+
+    fn doing(does: &'static str, name: &str) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut spawned = Self { name: name.to_owned(), does, address, child: None };
         spawned.restart();
         spawned
     }
@@ -66,7 +79,7 @@ impl Spawned {
         self.kill();
         let program = beside("test-backend");
         let mut child = Command::new(&program)
-            .args([&self.name, &self.address.to_string()])
+            .args([self.does, &self.name, &self.address.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,7 +1,7 @@
 //! One connection, read in the units of HTTP/1.1. Every read ends within the patience of the tests.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +69,18 @@ impl Wire {
         match &self.stream {
             Stream::Tls(stream) => stream.session(),
             _ => panic!("there is no TLS on this connection"),
+        }
+    }
+
+    /// The other side's address.
+    ///
+    /// # Errors
+    /// It is gone, or has none.
+    pub fn peer(&self) -> io::Result<SocketAddr> {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.peer_addr(),
+            Stream::Tls(stream) => stream.tcp().peer_addr(),
+            Stream::Unix(_) => Err(ErrorKind::AddrNotAvailable.into()),
         }
     }
 

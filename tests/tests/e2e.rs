@@ -108,6 +108,8 @@ mod swap;
 mod tcp;
 #[path = "e2e/tls.rs"]
 mod tls;
+#[path = "e2e/transparent.rs"]
+mod transparent;
 #[path = "e2e/tunnels.rs"]
 mod tunnels;
 #[path = "e2e/upgrade.rs"]

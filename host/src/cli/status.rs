@@ -60,7 +60,7 @@ fn fetch(admin: &Address) -> Result<Reports, Box<dyn Error>> {
 }
 
 async fn get<T: DeserializeOwned>(admin: &Address, path: &str) -> Result<T, Box<dyn Error>> {
-    let (mut sender, connection) = handshake(connect(admin, None, &[], PATIENCE).await?).await?;
+    let (mut sender, connection) = handshake(connect(admin, None, None, &[], PATIENCE).await?).await?;
     let driver = tokio::spawn(connection);
     let request = Request::get(path).header("host", "localhost").body(Empty::<Bytes>::new())?;
     let response = tokio::time::timeout(PATIENCE, sender.send_request(request)).await??;

@@ -52,7 +52,7 @@ pub struct Listener {
     /// `intercept_errors`: whether error pages also take the place of what backends answer with such a status (default
     /// false).
     pub intercept_errors: bool,
-    /// `certificates` and `tls`; none (default): without TLS.
+    /// `certificates`, `tls` and `alpn`; none (default): without TLS.
     pub tls: Option<ServerTls>,
     /// `redirect_to_https`: requests are sent on to HTTPS, but for those that a route of this very listener matches; none
     /// (default): they are served. Only without TLS.

@@ -55,6 +55,11 @@ pub struct Pool {
     /// `proxy_protocol`: backends are told by a PROXY header whom a connection is from; none (default): they are not. A kept
     /// connection then serves one client's connection only. Not with HTTP/2.
     pub proxy_protocol: Option<ProxyVersion>,
+    /// `transparent`: connections to backends come from the address of the client (`IP_TRANSPARENT`, Linux; needs
+    /// `CAP_NET_ADMIN` or `CAP_NET_RAW`, and answers that come back by way of this machine), from any port. Where client and
+    /// backend are of different families, and for health checks, from our own (default false). A kept connection then serves
+    /// one client's connection only. Not with HTTP/2.
+    pub transparent: bool,
     /// `protocol` and `max_streams`: what backends are spoken to with.
     pub protocol: Protocol,
 }

@@ -42,6 +42,9 @@ pub struct ServerTls {
     /// `tickets`: whether clients may resume (RFC 8446 §2.2, RFC 5077). Keys are the process's own, for this listener
     /// alone, and rotated (default true; false: each connection is a full handshake).
     pub tickets: bool,
+    /// `alpn` of a listener with `protocol = "tcp"`: what clients may agree on with those behind, in the order of preference. Who
+    /// offers only others is turned away in the handshake (RFC 7301 §3.2). Empty (default): nothing is agreed on.
+    pub alpn: Vec<Arc<str>>,
 }
 
 /// Versions of TLS that are spoken.

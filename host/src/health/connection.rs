@@ -32,10 +32,11 @@ impl Connection {
     ) -> Result<Self, Failure> {
         // It is from nobody but us.
         let introduction = version.map(|version| header(&Told::default(), version)).unwrap_or_default();
-        let stream = connect::connect(target, None, &introduction, timeout).await.map_err(|error| match error {
-            ConnectError::Io(error) | ConnectError::Tls(error) => Failure::Connect(error),
-            ConnectError::Timeout(timeout) | ConnectError::Limit(timeout) => Failure::NoConnection(timeout),
-        })?;
+        let stream =
+            connect::connect(target, None, None, &introduction, timeout).await.map_err(|error| match error {
+                ConnectError::Io(error) | ConnectError::Tls(error) => Failure::Connect(error),
+                ConnectError::Timeout(timeout) | ConnectError::Limit(timeout) => Failure::NoConnection(timeout),
+            })?;
         let Some(tls) = tls else { return Ok(Self(Box::new(stream), false)) };
         stage.set(Stage::Shaking);
         let stream = tls.connect(&connect::host(target), stream).await.map_err(Failure::Tls)?;

@@ -2,6 +2,7 @@
 //! decides that.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use hyper::rt;
 use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
 
 use crate::config::{Address, TcpOptions};
 use crate::tls::{self, Connector, ToBackend};
@@ -106,19 +107,21 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| NONE_LEFT.contains(&code))
 }
 
-/// Connects within `timeout`, says the `introduction` (a PROXY header, or nothing), and shakes hands where there is TLS. A name is resolved now; its addresses are tried in the
-/// resolver's order, until one accepts.
+/// Connects within `timeout`, says the `introduction` (a PROXY header, or nothing), and shakes hands where there is TLS. A name
+/// is resolved now; its addresses are tried in the resolver's order, until one accepts. With `from`, the connection comes
+/// from that address, whosever it is, where it is of the same family.
 ///
 /// # Errors
 /// The last address's error, that of the handshake, or the timeout.
 pub async fn connect(
     address: &Address,
+    from: Option<IpAddr>,
     tls: Option<&Connector>,
     introduction: &[u8],
     timeout: Duration,
 ) -> Result<Stream, ConnectError> {
     let connecting = async {
-        let mut stream = open(address).await?;
+        let mut stream = open(address, from).await?;
         if !introduction.is_empty() {
             stream.write_all(introduction).await?;
         }
@@ -139,13 +142,13 @@ pub fn host(address: &Address) -> String {
     }
 }
 
-async fn open(address: &Address) -> io::Result<Stream> {
+async fn open(address: &Address, from: Option<IpAddr>) -> io::Result<Stream> {
     match address {
-        Address::Socket(address) => tcp(TcpStream::connect(address).await?),
+        Address::Socket(address) => tcp(dial(*address, from).await?),
         Address::Name(name, port) => {
             let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{name} has no address"));
             for address in lookup_host((&**name, *port)).await? {
-                match TcpStream::connect(address).await {
+                match dial(address, from).await {
                     Ok(stream) => return tcp(stream),
                     Err(error) => last = error,
                 }
@@ -154,6 +157,37 @@ async fn open(address: &Address) -> io::Result<Stream> {
         }
         Address::Unix(path) => Ok(Stream::Unix(TokioIo::new(UnixStream::connect(path).await?))),
     }
+}
+
+async fn dial(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
+    match from.filter(|from| from.is_ipv4() == to.is_ipv4()) {
+        None => TcpStream::connect(to).await,
+        Some(from) => {
+            let socket = transparent(to.is_ipv4())?;
+            socket.bind(SocketAddr::new(from, 0))?;
+            socket.connect(to).await
+        }
+    }
+}
+
+/// A socket that may have any address, of IPv4 or IPv6.
+///
+/// # Errors
+/// The process lacks the capability, or the system cannot do it.
+pub fn transparent(v4: bool) -> io::Result<TcpSocket> {
+    let socket = if v4 { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    #[cfg(target_os = "linux")]
+    {
+        let options = SockRef::from(&socket);
+        if v4 {
+            options.set_ip_transparent_v4(true)?
+        } else {
+            options.set_ip_transparent_v6(true)?
+        };
+        Ok(socket)
+    }
+    #[cfg(not(target_os = "linux"))]
+    Err(io::Error::new(io::ErrorKind::Unsupported, format!("this system has no transparent sockets: {socket:?}")))
 }
 
 fn tcp(stream: TcpStream) -> io::Result<Stream> {

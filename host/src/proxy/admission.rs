@@ -221,19 +221,21 @@ impl Admission<'_> {
         };
         let told = self.introduction.zip(self.policy.proxy_protocol).map(|(told, version)| header(told, version));
         let told = told.unwrap_or_default();
-        match connect(&backend.address, tls, &told, timeout.saturating_sub(began.elapsed())).await {
+        let from = self.introduction.filter(|_| self.policy.transparent).and_then(|told| told.addresses);
+        let from = from.map(|(client, _)| client.ip());
+        match connect(&backend.address, from, tls, &told, timeout.saturating_sub(began.elapsed())).await {
             Err(ConnectError::Io(error)) if is_out_of_descriptors(&error) => {
                 self.proxy.relieve();
             }
             connecting => return connecting.map(tuned),
         }
         let left = timeout.saturating_sub(began.elapsed());
-        connect(&backend.address, tls, &told, left).await.map(tuned)
+        connect(&backend.address, from, tls, &told, left).await.map(tuned)
     }
 
-    /// Whose connections are of use: those of all, unless backends are told whom they are from.
+    /// Whose connections are of use: those of all, unless backends are told whom they are from, or see it.
     pub(super) fn client(&self) -> Option<&Rc<Told>> {
-        self.introduction.filter(|_| self.policy.proxy_protocol.is_some())
+        self.introduction.filter(|_| self.policy.is_personal())
     }
 
     /// Time that is left for the head of a response, if that is limited over all attempts.

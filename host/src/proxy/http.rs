@@ -164,7 +164,7 @@ impl Lane {
         let timeout = pool.policy.request_timeout.into_iter().chain(told).min();
         let until = |timeout: Option<Duration>| timeout.and_then(|timeout| exchange.began().checked_add(timeout));
         let (until, told) = (until(timeout), until(told));
-        let introduction = pool.policy.proxy_protocol.map(|_| self.client.introduction());
+        let introduction = pool.policy.is_personal().then(|| self.client.introduction());
         let forward = Forward {
             admission: Admission {
                 proxy: &self.client.proxy,

@@ -5,6 +5,7 @@
 //! [`carry`](super::carry), what is counted of it in `passage`.
 
 mod hello;
+mod leaving;
 mod passage;
 
 use std::future::poll_fn;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -39,6 +41,7 @@ use crate::pool::{InFlight, Member};
 use crate::proxy_protocol::Told;
 use crate::snapshot::decision::{Circumstances, Picked};
 use crate::snapshot::{Listener, Steering, View};
+use crate::telemetry::carried::End;
 use crate::tls::Security;
 
 /// A connection that was let in.
@@ -111,12 +114,22 @@ impl Arrival {
         facts.alpn = introduction.protocol.clone();
         passage.names(facts.sni.clone());
         let joined = {
+            // What has been read is the beginning of a handshake, which who sends nothing more cannot end.
+            let speaks_tls = !said.is_empty() || matches!(socket, Socket::Tls(_));
             let mut joining = pin!(open(&proxy, &line, (&view, number), facts, &introduction, &mut passage));
+            let mut leaving = pin!(leaving::left(socket.tcp(), speaks_tls));
             poll_fn(|cx| {
                 line.watch().wakes(cx.waker());
-                joining.as_mut().poll(cx)
+                match joining.as_mut().poll(cx) {
+                    Poll::Pending if line.phase() == Phase::Queue => leaving.as_mut().poll(cx).map(|()| None),
+                    joined => joined.map(Some),
+                }
             })
             .await
+        };
+        let Some(joined) = joined else {
+            passage.fails(End::ClientLeft);
+            return None;
         };
         match joined {
             Ok(upstream) => {

@@ -24,6 +24,7 @@ use crate::config::{self, Config};
 use crate::decide::PoolLoad;
 use crate::plugin::{Definition, Registry, Source};
 use crate::pool::Capacity;
+use crate::pool::connect::transparent;
 use crate::route;
 use crate::snapshot::{Chain, Crew, Crossing, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told};
 use crate::telemetry::counters::PerWorker;
@@ -82,6 +83,11 @@ pub(super) async fn assemble(
     let mut errors = Vec::new();
     let mut secured =
         tls::load(config, means.registry, before).await.map_err(|more| errors.extend(more)).unwrap_or_default();
+    for (name, _) in config.pools.iter().filter(|(_, pool)| pool.transparent) {
+        if let Err(error) = transparent(true) {
+            errors.push(StartError::Transparent { pool: Arc::clone(name), error });
+        }
+    }
     let mut pools = Vec::new();
     for (name, pool) in &config.pools {
         match elements.chain(name, pool) {
@@ -300,6 +306,7 @@ fn build_pool(
         tls,
         tcp: pool.tcp,
         proxy_protocol: pool.proxy_protocol,
+        transparent: pool.transparent,
         tunnel_timeout: pool.tunnel_timeout,
         protocol: pool.protocol,
     };

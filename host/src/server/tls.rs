@@ -10,7 +10,7 @@ use super::assembly::Before;
 use super::watch::{Digest, digest};
 use crate::config::{self, Config, ServerTls, Tls};
 use crate::plugin::Registry;
-use crate::tls::{Acceptor, Connector, Protocol};
+use crate::tls::{Acceptor, Connector, Protocol, alpn};
 
 /// What listeners and pools secure their connections with, by name.
 #[derive(Default)]
@@ -43,11 +43,13 @@ pub(super) async fn load(
         let known = before.and_then(|before| before.listener(listener)).and_then(|known| known.tls.clone());
         let name = Arc::clone(&listener.name);
         let warn = move |problem: String| tracing::warn!(listener = %name, "{problem}");
-        let protocols: &[_] = match listener.http2 {
+        let protocols = match listener.http2 {
             // What is spoken is between the client and its backend.
-            _ if listener.protocol.carried().is_some() => &[],
-            Some(_) => &[Protocol::Http2, Protocol::Http1],
-            None => &[Protocol::Http1],
+            _ if listener.protocol.carried().is_some() => {
+                tls.alpn.iter().map(|name| name.as_bytes().to_vec()).collect()
+            }
+            Some(_) => alpn(&[Protocol::Http2, Protocol::Http1]),
+            None => alpn(&[Protocol::Http1]),
         };
         let made = registry.work(move || Acceptor::new(&tls, protocols, known.as_deref(), warn)).await;
         let name = Arc::clone(&listener.name);

@@ -96,10 +96,19 @@ pub struct Policy {
     pub tcp: TcpOptions,
     /// How they are told whom a connection is from.
     pub proxy_protocol: Option<ProxyVersion>,
+    /// Whether connections to them come from the client's address.
+    pub transparent: bool,
     /// For upgraded connections on which nothing moves.
     pub tunnel_timeout: Option<Duration>,
     /// What they are spoken to with.
     pub protocol: Protocol,
+}
+
+impl Policy {
+    /// Whether a connection to a backend is of one client's connection, and of use to no other.
+    pub fn is_personal(&self) -> bool {
+        self.proxy_protocol.is_some() || self.transparent
+    }
 }
 
 /// A backend in its pool.

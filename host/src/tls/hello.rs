@@ -18,7 +18,7 @@ const PORTION: usize = 4096;
 pub struct Hello {
     /// The name that the client asks for (SNI), lower case, without a dot at its end.
     pub server_name: Option<Arc<str>>,
-    /// The first protocol that it offers by ALPN, where that is text.
+    /// The first protocol that it offers by ALPN, of those that mean something and are visible ASCII.
     pub protocol: Option<Arc<str>>,
 }
 
@@ -55,11 +55,10 @@ impl HelloReader {
                     Ok(None) => {}
                     Ok(Some(accepted)) => {
                         let hello = accepted.client_hello();
-                        let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(Arc::from);
                         let server_name = hello
                             .server_name()
                             .map(|name| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase().into());
-                        let protocol = hello.alpn().and_then(|mut offered| offered.next()).and_then(text);
+                        let protocol = hello.alpn().and_then(|mut offered| offered.find_map(protocol));
                         return Ok(Some(Hello { server_name, protocol }));
                     }
                     // We could not serve such a client; who it is for may. Its name stays unknown.
@@ -81,6 +80,13 @@ impl NoHello {
     fn unreadable(why: impl ToString) -> Self {
         Self { why: why.to_string(), alert: Vec::new() }
     }
+}
+
+/// The name of a protocol; none for one that only keeps others from growing stiff (GREASE, RFC 8701 §2).
+fn protocol(name: &[u8]) -> Option<Arc<str>> {
+    let is_grease = matches!(name, [one, other] if one == other && one & 0xf == 0xa);
+    let text = std::str::from_utf8(name).ok()?;
+    (!is_grease && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Arc::from(text))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 pub use tokio_rustls::server::TlsStream as Secured;
 
 use super::by_name::{ByName, Named};
-use super::{Protocol, Security, TlsError, files, x509};
+use super::{Security, TlsError, files, x509};
 use crate::config::{ClientCertificates, Identity, ServerTls, Versions};
 
 /// TLS towards the clients of a listener: certificates, versions, tickets, and who must show a certificate.
@@ -34,7 +34,7 @@ struct Clients {
 }
 
 impl Acceptor {
-    /// Reads the files that `tls` names. Blocks. With the one `before` it, clients can go on with their sessions, unless
+    /// Reads the files that `tls` names. Blocks. `protocols` are the names that are agreed on by ALPN, the best first. With the one `before` it, clients can go on with their sessions, unless
     /// other clients are let in now. What is no error but will surprise somebody is told to `warn`.
     ///
     /// Sessions are resumed by tickets alone; nothing is kept of a session that has ended. The keys of tickets are this
@@ -44,7 +44,7 @@ impl Acceptor {
     /// A file cannot be used.
     pub fn new(
         tls: &ServerTls,
-        protocols: &[Protocol],
+        protocols: Vec<Vec<u8>>,
         before: Option<&Self>,
         mut warn: impl FnMut(String),
     ) -> Result<Self, TlsError> {
@@ -74,7 +74,7 @@ impl Acceptor {
         };
         let clients = Clients { asked: tls.clients.clone(), roots };
         let mut config = builder.with_cert_resolver(Arc::new(by_name));
-        config.alpn_protocols = super::alpn(protocols);
+        config.alpn_protocols = protocols;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         if tls.tickets {
             // A listener has its own: a ticket is no way around the verification of another.

@@ -1,11 +1,18 @@
-//! Real clients, through every combination of HTTP/1.1, HTTP/2 and TLS that they and their server speak.
+//! Real clients: of HTTP, through every combination of HTTP/1.1, HTTP/2 and TLS that they and their server speak, and of
+//! what is carried as it is.
 //!
 //! Each is a library or a tool that owes nothing to this project; what it checks is in its script in `tests/clients`.
 
+#[path = "clients/databases.rs"]
+mod databases;
 #[path = "clients/events.rs"]
 mod events;
 #[path = "clients/grpc.rs"]
 mod grpc;
+#[path = "clients/introductions.rs"]
+mod introductions;
+#[path = "clients/passthrough.rs"]
+mod passthrough;
 #[path = "clients/tools.rs"]
 mod tools;
 #[path = "clients/websocket.rs"]

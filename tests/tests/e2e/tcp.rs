@@ -1,13 +1,19 @@
 //! Connections that are carried as they are: where they go, how they end, and who is turned away.
 
+#[path = "tcp/crowd.rs"]
+mod crowd;
 #[path = "tcp/lasting.rs"]
 mod lasting;
 #[path = "tcp/passthrough.rs"]
 mod passthrough;
+#[path = "tcp/pipes.rs"]
+mod pipes;
 #[path = "tcp/secured.rs"]
 mod secured;
 #[path = "tcp/steering.rs"]
 mod steering;
+#[path = "tcp/waiting.rs"]
+mod waiting;
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;

@@ -27,7 +27,7 @@ const OF_REQUESTS: [&str; 15] = [
 ];
 
 /// Keys that mean something only where TLS ends.
-const OF_TLS: [&str; 2] = ["certificates", "tls"];
+const OF_TLS: [&str; 3] = ["certificates", "tls", "alpn"];
 
 /// Time for a ClientHello where nothing is configured: as for a whole handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -90,6 +90,12 @@ fn http(table: &mut Table<'_>) -> ListenerProtocol {
     if let Some(value) = table.take("refuse_with") {
         let _: Option<()> = value.reject_with(
             "`refuse_with` is of connections that are carried as they are, and HTTP answers",
+            "remove it, or add `protocol = \"tcp\"`",
+        );
+    }
+    if let Some(value) = table.take("alpn") {
+        let _: Option<()> = value.reject_with(
+            "`alpn` is of connections that are carried as they are, and what HTTP offers follows from `http2`",
             "remove it, or add `protocol = \"tcp\"`",
         );
     }

@@ -10,7 +10,7 @@ use super::rules::{self, Way};
 use super::table::Table;
 use super::{address, capacity, carried, http2, proxy_protocol, rate, server_tls, sockets, values};
 use crate::config::report::{Finding, Sink};
-use crate::config::{HeaderRules, Http2, Limits, Listener, PathPolicy, Route};
+use crate::config::{HeaderRules, Http2, Limits, Listener, ListenerProtocol, PathPolicy, Route};
 
 /// A listener, and where it is written.
 pub(super) struct Written {
@@ -37,7 +37,7 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
     let protocol = carried::protocol(&mut table);
     let is_http = protocol.carried().is_none();
     let pool = table.take("pool");
-    let tls = server_tls::server_tls(&mut table, folder);
+    let tls = server_tls::server_tls(&mut table, matches!(protocol, ListenerProtocol::Tcp(_)), folder);
     let is_secure = !matches!(tls, Some(None));
     let listener = Listener {
         name: name.clone().unwrap_or_else(|| "".into()),

@@ -67,6 +67,8 @@ pub(super) fn pool(
     let retry = retry::retry(&mut table);
     let tcp = sockets::tcp_options(&mut table);
     let introduction = table.take("proxy_protocol");
+    let posing = table.take("transparent");
+    let transparent = posing.and_then(|value| value.boolean()).unwrap_or(false);
     let proxy_protocol = introduction.and_then(proxy_protocol::sent).flatten();
     let health = table.optional("health", |value| health::health(value, proxy_protocol, folder));
     let outlier = table.or("outlier", None, outlier::outlier);
@@ -83,6 +85,21 @@ pub(super) fn pool(
         let _: Option<()> = value.reject_with(
             "with HTTP/2, requests of all clients share a connection, which a PROXY header tells to be from one",
             "remove it, or write `protocol = \"http/1.1\"`",
+        );
+    }
+    if let (Some(value), true, true) = (posing, transparent, protocol != Protocol::Http1) {
+        let _: Option<()> = value.reject_with(
+            "with HTTP/2, requests of all clients share a connection, which comes from one address",
+            "remove it, or write `protocol = \"http/1.1\"`",
+        );
+    }
+    let is_local = |backend: &Backend| matches!(backend.address, Address::Unix(_));
+    if let (Some(value), true, Some(true)) =
+        (posing, transparent, backends.as_ref().map(|all| all.iter().any(is_local)))
+    {
+        let _: Option<()> = value.reject_with(
+            "a connection to a Unix socket comes from no address, and this pool has a backend of that kind",
+            "remove it, or tell backends by `proxy_protocol`",
         );
     }
     table.finish();
@@ -107,6 +124,7 @@ pub(super) fn pool(
         tunnel_timeout,
         tcp,
         proxy_protocol,
+        transparent,
         protocol,
     })
 }

@@ -1,8 +1,9 @@
-//! TLS towards clients: `certificates`, `tls` and `redirect_to_https` of a listener.
+//! TLS towards clients: `certificates`, `tls`, `alpn` and `redirect_to_https` of a listener.
 //!
 //! Only what may be written; the files that it names are not touched here.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -21,12 +22,20 @@ enum Asks {
     Required,
 }
 
-/// `certificates` and `tls` of a listener; outer none: they have errors.
-pub(super) fn server_tls(table: &mut Table<'_>, folder: &Path) -> Option<Option<ServerTls>> {
+/// `certificates`, `tls` and `alpn` of a listener; outer none: they have errors. Elsewhere than with TCP, `alpn` is an
+/// error already.
+pub(super) fn server_tls(table: &mut Table<'_>, is_tcp: bool, folder: &Path) -> Option<Option<ServerTls>> {
     let written = table.take("certificates");
     let certificates = written.map(|value| certificates(value, folder));
     let settings = table.take("tls");
+    let offered = table.take("alpn");
     let Some(written) = written else {
+        if let Some(value) = offered.filter(|_| is_tcp) {
+            let _: Option<()> = value.reject_with(
+                "`alpn` is agreed on in a handshake, and this listener has no TLS",
+                "add `certificates = [{ cert = \"a.pem\", key = \"a.key\" }]`, or remove it",
+            );
+        }
         return match settings {
             None => Some(None),
             Some(settings) => settings.reject_with(
@@ -39,11 +48,38 @@ pub(super) fn server_tls(table: &mut Table<'_>, folder: &Path) -> Option<Option<
         None => Some(ServerTls::default()),
         Some(value) => value.table("`tls = { … }`").and_then(|table| settings_table(table, folder)),
     };
+    let alpn = offered.map_or(Some(Vec::new()), alpn);
     let certificates = certificates??;
     if certificates.is_empty() {
         return written.reject_with("`certificates` is empty", "add one, or remove the key to serve without TLS");
     }
-    Some(Some(ServerTls { certificates, ..tls? }))
+    Some(Some(ServerTls { certificates, alpn: alpn?, ..tls? }))
+}
+
+/// `["postgresql", "h2"]`: names as a handshake takes them (RFC 7301 §3.1), of text.
+fn alpn(value: Value<'_>) -> Option<Vec<Arc<str>>> {
+    const LONGEST: usize = 255;
+    const MOST: usize = 32;
+    let name = |value: Value<'_>| {
+        let name = value.string("the name of a protocol", "postgresql")?;
+        let is_name = (1..=LONGEST).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_name {
+            return Some(Arc::from(name));
+        }
+        value.reject_with(
+            format_args!("{name:?} is no name of a protocol"),
+            format_args!("1 to {LONGEST} visible characters, such as `\"postgresql\"`"),
+        )
+    };
+    let names: Vec<_> = value.list("a list of protocols", "[\"postgresql\"]")?.map(name).collect();
+    let names: Vec<Arc<str>> = names.into_iter().collect::<Option<_>>()?;
+    if names.len() > MOST {
+        return value.reject(format_args!("`alpn` has {} names, and {MOST} are the most", names.len()));
+    }
+    match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        Some((_, twice)) => value.reject(format_args!("`alpn` has \"{twice}\" twice")),
+        None => Some(names),
+    }
 }
 
 /// `[{ cert = "a.pem", key = "a.key" }, …]`
@@ -80,7 +116,7 @@ fn settings_table(mut table: Table<'_>, folder: &Path) -> Option<ServerTls> {
             return min_written?.reject_with("`min_version` is above `max_version`", "remove one of them");
         }
     };
-    Some(ServerTls { certificates: Vec::new(), versions, handshake_timeout, clients: clients?, tickets })
+    Some(ServerTls { versions, handshake_timeout, clients: clients?, tickets, ..ServerTls::default() })
 }
 
 fn clients(table: &mut Table<'_>, folder: &Path) -> Option<ClientCertificates> {
@@ -146,6 +182,7 @@ impl Default for ServerTls {
             handshake_timeout: Duration::from_secs(10),
             clients: ClientCertificates::None,
             tickets: true,
+            alpn: Vec::new(),
         }
     }
 }

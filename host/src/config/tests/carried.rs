@@ -18,7 +18,40 @@ fn protocols_and_their_settings() {
     let passthrough = ListenerProtocol::TlsPassthrough { carried: Carried::default(), handshake_timeout };
     assert_eq!(of("protocol = 'tls-passthrough'"), passthrough);
     let secured = listener("protocol = 'tcp'\ncertificates = [{ cert = 'a.pem', key = 'a.key' }]");
-    assert!(secured.tls.is_some());
+    assert!(secured.tls.is_some_and(|tls| tls.alpn.is_empty()));
+    let lines = "protocol = 'tcp'\ncertificates = [{ cert = 'a.pem', key = 'a.key' }]\nalpn = ['postgresql', 'h2']";
+    assert_eq!(listener(lines).tls.expect("TLS").alpn, ["postgresql".into(), "h2".into()]);
+}
+
+#[test]
+fn what_cannot_be_agreed_on_is_named() {
+    let said = |more: &str| lines(&report(&minimal(more, "")));
+    let of_tcp = "protocol = 'tcp'\ncertificates = [{ cert = 'a.pem', key = 'a.key' }]";
+    assert_eq!(
+        said(&format!("{of_tcp}\nalpn = ['', 'a b']")),
+        [
+            "6:9 \"\" is no name of a protocol | 1 to 255 visible characters, such as `\"postgresql\"`",
+            "6:13 \"a b\" is no name of a protocol | 1 to 255 visible characters, such as `\"postgresql\"`",
+        ]
+    );
+    assert_eq!(said(&format!("{of_tcp}\nalpn = ['h2', 'h2']")), ["6:8 `alpn` has \"h2\" twice"]);
+    assert_eq!(
+        said("protocol = 'tcp'\nalpn = ['h2']"),
+        ["5:8 `alpn` is agreed on in a handshake, and this listener has no TLS | add `certificates = [{ cert = \
+          \"a.pem\", key = \"a.key\" }]`, or remove it"]
+    );
+    assert_eq!(
+        said("alpn = ['h2']"),
+        [
+            "4:8 `alpn` is of connections that are carried as they are, and what HTTP offers follows from `http2` | remove \
+          it, or add `protocol = \"tcp\"`"
+        ]
+    );
+    assert_eq!(
+        said("protocol = 'tls-passthrough'\nalpn = ['h2']"),
+        ["5:8 `alpn` is for TLS that ends here, and `tls-passthrough` passes it on | remove it, or change the \
+          `protocol` of the listener"]
+    );
 }
 
 #[test]
@@ -130,6 +163,22 @@ fn proxy_headers_of_peers_and_for_backends() {
     );
 
     assert_eq!(pool("proxy_protocol = 'v2'").proxy_protocol, Some(ProxyVersion::V2));
+    assert!(pool("transparent = true").transparent && !pool("").transparent);
+    assert_eq!(
+        lines(&report(&minimal("", "transparent = true\nprotocol = 'h2'"))),
+        [
+            "6:15 with HTTP/2, requests of all clients share a connection, which comes from one address | remove it, or write \
+          `protocol = \"http/1.1\"`"
+        ]
+    );
+    let local = minimal("", "transparent = true").replace("10.0.0.1:80", "unix:/run/app.sock");
+    assert_eq!(
+        lines(&report(&local)),
+        [
+            "6:15 a connection to a Unix socket comes from no address, and this pool has a backend of that kind | remove \
+          it, or tell backends by `proxy_protocol`"
+        ]
+    );
     let shared = lines(&report(&minimal("", "proxy_protocol = 'v1'\nprotocol = 'h2'")));
     assert_eq!(
         shared,

@@ -131,6 +131,8 @@ fn the_example_says_what_it_says() {
     );
     let reset = Carried { idle_timeout: Some(Duration::from_secs(7200)), refuse_with: RefuseWith::Reset };
     assert_eq!(config.listeners[2].protocol, ListenerProtocol::Tcp(reset));
+    let database = config.listeners[2].tls.as_ref().expect("TLS ends there");
+    assert_eq!((&database.certificates, &database.alpn), (&vec![identity("database")], &vec!["postgresql".into()]));
     let handshake_timeout = Duration::from_secs(5);
     let passing = ListenerProtocol::TlsPassthrough { carried: Carried::default(), handshake_timeout };
     assert_eq!(config.listeners[3].protocol, passing);

@@ -24,6 +24,7 @@ fn defaults() {
         handshake_timeout: Duration::from_secs(10),
         clients: ClientCertificates::None,
         tickets: true,
+        alpn: vec![],
     };
     assert_eq!(listener(ONE).tls, Some(expected.clone()));
     assert_eq!(tls(""), expected);

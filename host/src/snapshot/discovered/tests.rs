@@ -57,6 +57,7 @@ fn pool(configured: &[config::Backend]) -> Pool {
             feedback: None,
             limits,
             proxy_protocol: None,
+            transparent: false,
             tcp: Default::default(),
             tunnel_timeout: None,
             tls: None,

@@ -1,5 +1,7 @@
 //! A ClientHello whole, in pieces, in many records, and things that are none.
 
+mod vectors;
+
 use proptest::prelude::*;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
