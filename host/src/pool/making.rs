@@ -59,7 +59,7 @@ impl Making {
     /// As [`connect`]; also where the backend speaks nothing that it may be spoken to by.
     pub async fn make(self, counted: Counted) -> Result<Made, ConnectError> {
         let began = Instant::now();
-        let stream = connect(&self.backend.address, self.tls.as_deref(), &[], self.timeout).await?;
+        let stream = connect(&self.backend.address, None, self.tls.as_deref(), &[], self.timeout).await?;
         stream.tune(&self.tcp);
         if counted.tls.is_some() && !stream.is_http2() {
             return match self.protocol {

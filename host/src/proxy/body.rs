@@ -153,7 +153,7 @@ impl UpstreamBody {
         Self { is_call, until: until.filter(|_| is_call), ..self }
     }
 
-    /// Passed on in parts of no more than [`PART`] bytes: a stream of HTTP/2 takes a whole one for a single byte of its
+    /// Passed on in parts of no more than `PART` bytes: a stream of HTTP/2 takes a whole one for a single byte of its
     /// window, and shows that its client takes something by asking for the next.
     pub fn in_parts(self) -> Self {
         Self { part: PART, ..self }

@@ -2,7 +2,7 @@
 //!
 //! One task drives it: hyper's two halves, the one that takes requests and the one that has the socket. What goes up and
 //! down its streams is in [`http2`](super::http2), which of several connections a request takes in
-//! [`Sharing`](crate::pool::sharing::Sharing). No PINGs are sent: servers of gRPC hang up on clients that do.
+//! [`Sharing`]. No PINGs are sent: servers of gRPC hang up on clients that do.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
