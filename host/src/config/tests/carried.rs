@@ -167,7 +167,7 @@ fn proxy_headers_of_peers_and_for_backends() {
     assert_eq!(
         lines(&report(&minimal("", "transparent = true\nprotocol = 'h2'"))),
         [
-            "6:15 with HTTP/2, requests of all clients share a connection, which comes from one address | remove it, or write \
+            "7:15 with HTTP/2, requests of all clients share a connection, which comes from one address | remove it, or write \
           `protocol = \"http/1.1\"`"
         ]
     );
@@ -175,7 +175,7 @@ fn proxy_headers_of_peers_and_for_backends() {
     assert_eq!(
         lines(&report(&local)),
         [
-            "6:15 a connection to a Unix socket comes from no address, and this pool has a backend of that kind | remove \
+            "7:15 a connection to a Unix socket comes from no address, and this pool has a backend of that kind | remove \
           it, or tell backends by `proxy_protocol`"
         ]
     );
