@@ -58,9 +58,9 @@ fn the_deadline_of_grpc_is_kept_and_passed_on() {
     let host = Setup::over(&[&a]).start();
     let url = format!("http://{}/service/Method", host.address());
     let call = ["-si", "--http2-prior-knowledge", "-X", "POST", "-H", "content-type: application/grpc"];
-    let said = run("curl", &[&call[..], &["-H", "grpc-timeout: 300m", &url]].concat());
+    let said = run("curl", &[&call[..], &["-H", "grpc-timeout: 2S", &url]].concat());
     assert!(said.starts_with("HTTP/2 200") && said.contains("grpc-status: 4"), "{said}");
     let left = a.seen().pop().expect("a request").headers.get("grpc-timeout").map(str::to_owned);
     let left: u64 = left.and_then(|left| left.strip_suffix('u')?.parse().ok()).expect("in microseconds");
-    assert!((1..300_000).contains(&left), "{left}");
+    assert!((1..2_000_000).contains(&left), "{left}");
 }
