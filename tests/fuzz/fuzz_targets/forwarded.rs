@@ -5,8 +5,8 @@
 use std::net::SocketAddr;
 
 use http::header::{CONNECTION, FORWARDED, HOST, HeaderMap, HeaderValue};
-use ipnet::IpNet;
 use libfuzzer_sys::fuzz_target;
+use trimtab::config::Peers;
 use trimtab::proxy::headers::{Peer, X_FORWARDED_FOR, end_hop, forged, forward};
 
 fuzz_target!(|lines: Vec<(u8, Vec<u8>)>| {
@@ -18,13 +18,16 @@ fuzz_target!(|lines: Vec<(u8, Vec<u8>)>| {
         }
     }
     let address = SocketAddr::from(([192, 0, 2, 7], 9));
-    for trusted in [Vec::<IpNet>::new(), "192.0.2.0/24".parse().into_iter().collect()] {
+    let trusting = Peers { blocks: "192.0.2.0/24".parse().into_iter().collect(), unix: true };
+    for (address, trusted) in
+        [(Some(address), Peers::default()), (Some(address), trusting.clone()), (None, Peers::default()), (None, trusting)]
+    {
         let peer = Peer::new(address, &trusted, false);
         let mut headers = sent.clone();
         end_hop(&mut headers);
         forged::remove(&mut headers, peer.trusted);
         let client = forward(&mut headers, &peer, &trusted, true);
         assert!(peer.trusted || client == address);
-        assert!(headers.contains_key(X_FORWARDED_FOR));
+        assert!(headers.contains_key(X_FORWARDED_FOR) || address.is_none());
     }
 });
