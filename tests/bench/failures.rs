@@ -21,7 +21,7 @@ use trimtab_tests::wait;
 use backends::{Backends, answering, wait_for};
 use median::median;
 use page::Page;
-use proxy::{Kind, Plan, Proxy};
+use proxy::{Kind, Plan, Proxy, Serving};
 use wrk::{Load, wrk};
 
 /// Kills, stops and restarts one of three backends under load, and prints a Markdown table.
@@ -131,7 +131,7 @@ fn turn(kind: Kind, options: &Options) -> Result<Turn> {
         backends: backends.iter().map(|backend| backend.ports[0]).collect(),
         access_log: false,
         checks: true,
-        secure: false,
+        serving: Serving::Http,
     };
     let mut proxy = Proxy::start(kind, &plan)?;
     let length = Duration::from_secs(options.seconds);

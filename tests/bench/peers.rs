@@ -22,7 +22,7 @@ use trimtab_tests::wait;
 use backends::Backends;
 use figures::{Round, table};
 use page::Page;
-use proxy::{Kind, Plan, Proxy};
+use proxy::{Kind, Plan, Proxy, Serving};
 
 /// Compares Trimtab with nginx and HAProxy on this machine and prints Markdown tables.
 #[derive(Parser)]
@@ -66,7 +66,7 @@ fn main() -> Result<()> {
         backends: ports,
         access_log: false,
         checks: false,
-        secure: false,
+        serving: Serving::Http,
     };
     if options.million {
         return million(&options, &plan);

@@ -37,18 +37,39 @@ impl Kind {
         }
     }
 
-    /// Name and text; with `secure` the one that has TLS too, and room for many connections.
-    fn template(self, secure: bool) -> (&'static str, &'static str) {
-        match self {
-            Self::Trimtab if secure => ("secure.toml", include_str!("secure.toml")),
-            Self::Nginx if secure => ("nginx.conf", include_str!("secure-nginx.conf")),
-            Self::Haproxy if secure => ("haproxy.cfg", include_str!("secure-haproxy.cfg")),
-            Self::Trimtab => ("trimtab.toml", include_str!("trimtab.toml")),
-            Self::Limited => ("limited.toml", include_str!("trimtab.toml")),
-            Self::Nginx => ("nginx.conf", include_str!("nginx.conf")),
-            Self::Haproxy => ("haproxy.cfg", include_str!("haproxy.cfg")),
-        }
+    /// The name of its configuration, and the text.
+    fn template(self, of: Serving) -> (&'static str, &'static str) {
+        let name = match self {
+            Self::Trimtab => "trimtab.toml",
+            Self::Limited => "limited.toml",
+            Self::Nginx => "nginx.conf",
+            Self::Haproxy => "haproxy.cfg",
+        };
+        let text = match (self, of) {
+            (Self::Trimtab | Self::Limited, Serving::Http) => include_str!("trimtab.toml"),
+            (Self::Nginx, Serving::Http) => include_str!("nginx.conf"),
+            (Self::Haproxy, Serving::Http) => include_str!("haproxy.cfg"),
+            (Self::Trimtab | Self::Limited, Serving::Secure) => include_str!("secure.toml"),
+            (Self::Nginx, Serving::Secure) => include_str!("secure-nginx.conf"),
+            (Self::Haproxy, Serving::Secure) => include_str!("secure-haproxy.cfg"),
+            (Self::Trimtab | Self::Limited, Serving::Carried) => include_str!("carried.toml"),
+            (Self::Nginx, Serving::Carried) => include_str!("carried-nginx.conf"),
+            (Self::Haproxy, Serving::Carried) => include_str!("carried-haproxy.cfg"),
+        };
+        (name, text)
     }
+}
+
+/// What a proxy serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Serving {
+    /// HTTP.
+    Http,
+    /// HTTP, also with TLS on a second port, with `site.pem` and `site.key` in the folder, and WebSockets at `/chat`; there is
+    /// room for many connections.
+    Secure,
+    /// TCP and, of the same port, UDP, as they are.
+    Carried,
 }
 
 /// What is the same for all of them.
@@ -64,8 +85,8 @@ pub(crate) struct Plan {
     /// Whether backends are checked and requests retried: every 500 ms, out after three failures, in after two successes; a
     /// response within 2 s.
     pub(crate) checks: bool,
-    /// Whether it serves HTTPS on a second port, with `site.pem` and `site.key` in the folder, and WebSockets at `/chat`.
-    pub(crate) secure: bool,
+    /// What it serves.
+    pub(crate) serving: Serving,
 }
 
 /// A running proxy.
@@ -84,7 +105,7 @@ impl Proxy {
         let ports = free_ports(Ipv4Addr::LOCALHOST, 2)?;
         let (port, secure_port) = (ports[0], ports[1]);
         let config = configuration(kind, plan, port, secure_port);
-        let path = plan.folder.join(kind.template(plan.secure).0);
+        let path = plan.folder.join(kind.template(plan.serving).0);
         fs::write(&path, &config)?;
         let mut command = match kind {
             Kind::Trimtab | Kind::Limited => tied(&trimtab()),
@@ -205,10 +226,11 @@ fn configuration(kind: Kind, plan: &Plan, port: u16, secure_port: u16) -> String
         pool_lines = "limits = { requests = 10000, backend_requests = 5000, backend_connections = 5000 }";
         listener_lines = "max_connections = 10000\nrate_limit = { rate = \"1000000/s\", key = \"client-address\" }";
     }
-    let mut text = kind.template(plan.secure).1.to_owned();
+    let mut text = kind.template(plan.serving).1.to_owned();
     let words = [
         ("{workers}", plan.workers.to_string()),
         ("{folder}", folder),
+        ("{modules}", modules()),
         ("{port}", port.to_string()),
         ("{secure_port}", secure_port.to_string()),
         ("{access_log}", access_log),
@@ -247,6 +269,12 @@ fn checks(kind: Kind) -> (&'static str, &'static str) {
             " check inter 500ms fall 3 rise 2 on-marked-down shutdown-sessions",
         ),
     }
+}
+
+/// The line by which nginx has streams, where they are in a file of their own.
+fn modules() -> String {
+    const STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+    if Path::new(STREAM).exists() { format!("load_module {STREAM};") } else { String::new() }
 }
 
 fn trimtab() -> PathBuf {

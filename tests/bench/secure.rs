@@ -4,12 +4,14 @@
 
 mod backends;
 mod dial;
+#[expect(dead_code, reason = "what is carried as it is is for another benchmark")]
 mod fleet;
 mod h2load;
 mod median;
 mod page;
 #[expect(dead_code, reason = "not all of it is for each benchmark")]
 mod proxy;
+mod turns;
 mod wrk;
 
 use std::fmt::Write;
@@ -18,16 +20,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use trimtab_tests::{Authority, Folder, wait};
 
 use backends::Backends;
 use dial::Dial;
 use fleet::{Done, Idle, Unit};
-use median::median;
 use page::Page;
-use proxy::{Kind, Plan, Proxy};
+use proxy::{Kind, Plan, Proxy, Serving};
+use turns::{heading, rows, take};
 
 /// Compares Trimtab with nginx and HAProxy at TLS, HTTP/2 and WebSockets, and prints Markdown tables.
 #[derive(Parser)]
@@ -83,16 +85,6 @@ impl Load {
     }
 }
 
-/// One turn of one proxy.
-#[derive(Debug, Clone, Copy)]
-struct Turn {
-    done: Done,
-    /// Processor time of the proxy for each unit, in microseconds.
-    cost: f64,
-    /// Units a second.
-    rate: f64,
-}
-
 fn main() -> Result<()> {
     let options = Options::parse();
     let page = Page::begin("secure");
@@ -105,7 +97,7 @@ fn main() -> Result<()> {
         backends: backends.ports.clone(),
         access_log: false,
         checks: false,
-        secure: true,
+        serving: Serving::Secure,
     };
     let clients = Clients { authority, options: &options };
     let mut tables = String::new();
@@ -141,37 +133,13 @@ impl Clients<'_> {
         let mut proxies = only.iter().map(|kind| Proxy::start(*kind, plan)).collect::<Result<Vec<_>>>()?;
         let mut text = heading(only);
         for load in loads {
-            for proxy in &proxies {
-                self.load(proxy, *load, Duration::from_secs(1))?;
-            }
-            let mut turns: Vec<Vec<Turn>> = vec![Vec::new(); proxies.len()];
-            for round in 1..=*rounds {
-                for (proxy, turns) in proxies.iter().zip(&mut turns) {
-                    let turn = self.turn(proxy, *load, Duration::from_secs(*seconds))?;
-                    let Turn { cost, rate, done } = turn;
-                    let (what, who) = (load.name(), proxy.kind().name());
-                    eprintln!(
-                        "round {round}/{rounds} {what}, {who}: {cost:.2} µs, {rate:.0}/s, {} failed",
-                        done.failed
-                    );
-                    turns.push(turn);
-                }
-            }
-            text.push_str(&rows(*load, only, &turns));
+            let turns = take(&proxies, load.name(), *rounds, Duration::from_secs(*seconds), |proxy, length| {
+                self.load(proxy, *load, length)
+            })?;
+            text.push_str(&rows(load.name(), "µs", only, &turns));
         }
         proxies.iter_mut().try_for_each(Proxy::stop)?;
         Ok(text)
-    }
-
-    fn turn(&self, proxy: &Proxy, load: Load, length: Duration) -> Result<Turn> {
-        let (before, began) = (proxy.processor_time()?, Instant::now());
-        let done = self.load(proxy, load, length)?;
-        let (spent, took) = (proxy.processor_time()? - before, began.elapsed());
-        if done.units == 0 {
-            bail!("{} did nothing of {}", proxy.kind().name(), load.name());
-        }
-        let units = done.units as f64;
-        Ok(Turn { done, cost: spent.as_secs_f64() * 1e6 / units, rate: units / took.as_secs_f64() })
     }
 
     fn load(&self, proxy: &Proxy, load: Load, length: Duration) -> Result<Done> {
@@ -199,14 +167,8 @@ impl Clients<'_> {
                 // A proxy of its own for each: what was freed is not always given back.
                 let mut proxy = Proxy::start(*kind, plan)?;
                 let dial = if unit == Unit::Handshake { self.secure(&proxy)? } else { plain(&proxy) };
-                // What the first connections make it allocate for good is not theirs.
-                Idle::open(&dial, unit, 100)?.close();
-                let before = proxy.memory()?;
-                let idle = Idle::open(&dial, unit, count)?;
-                let each = proxy.memory()?.saturating_sub(before) as f64 / idle.count() as f64 / 1024.0;
-                eprintln!("{}: {each:.1} KiB for each {unit:?}", kind.name());
+                let each = Idle::memory(&proxy, &dial, unit, count)?;
                 let _ = write!(text, " {each:.1} KiB |");
-                idle.close();
                 proxy.stop()?;
             }
         }
@@ -221,26 +183,4 @@ impl Clients<'_> {
 
 fn plain(proxy: &Proxy) -> Arc<Dial> {
     Arc::new(Dial::plain(proxy.address()))
-}
-
-fn heading(kinds: &[Kind]) -> String {
-    let peers: Vec<_> = kinds.iter().filter(|kind| **kind != Kind::Trimtab).collect();
-    let names: String = peers.iter().map(|kind| format!(" × {} |", kind.name())).collect();
-    format!("| | | processor time |{names} a second | failed |\n|---|---|--:|{}--:|--:|\n", "--:|".repeat(peers.len()))
-}
-
-/// A row for each proxy. Medians over the rounds; ratios are taken in each.
-fn rows(load: Load, kinds: &[Kind], turns: &[Vec<Turn>]) -> String {
-    let mut text = String::new();
-    for (kind, own) in kinds.iter().zip(turns) {
-        let cost = median(own.iter().map(|turn| turn.cost));
-        let _ = write!(text, "| {} | {} | {cost:.2} µs |", load.name(), kind.name());
-        for (_, peer) in kinds.iter().zip(turns).filter(|(kind, _)| **kind != Kind::Trimtab) {
-            let _ = write!(text, " {:.2} |", median(own.iter().zip(peer).map(|(own, peer)| own.cost / peer.cost)));
-        }
-        let rate = median(own.iter().map(|turn| turn.rate));
-        let failed: u64 = own.iter().map(|turn| turn.done.failed).sum();
-        let _ = writeln!(text, " {rate:.0} | {failed} |");
-    }
-    text
 }
