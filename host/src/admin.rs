@@ -12,7 +12,6 @@ mod report;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -27,7 +26,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_local;
 
-use crate::config::{Address, Admin};
+use crate::config::{Address, Admin, ListenerAddress};
 use crate::plugin::{BuildError, LoadError};
 use crate::snapshot::change::{Change, ChangeError, Changed};
 use crate::snapshot::{Comparison, Slot, Snapshot};
@@ -146,7 +145,7 @@ pub struct SourceStatus {
 }
 
 /// Names of listeners, and the addresses that were bound for them.
-type Listeners = Vec<(Arc<str>, SocketAddr)>;
+type Listeners = Vec<(Arc<str>, ListenerAddress)>;
 
 /// What the admin API tells of.
 #[derive(Clone)]
@@ -161,7 +160,7 @@ pub struct Overview {
 
 impl Overview {
     /// `listeners` are the names and the addresses that were bound; `snapshots` is always the newest.
-    pub fn new(listeners: Vec<(Arc<str>, SocketAddr)>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
+    pub fn new(listeners: Vec<(Arc<str>, ListenerAddress)>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
         let (listeners, plugins, sources) = (Rc::new(RefCell::new(listeners)), Rc::default(), Rc::default());
         Self { listeners, snapshots, plugins, sources, started: Instant::now(), ready: Rc::default() }
     }
@@ -172,12 +171,12 @@ impl Overview {
     }
 
     /// Names and addresses of listeners.
-    pub fn listeners(&self) -> Vec<(Arc<str>, SocketAddr)> {
+    pub fn listeners(&self) -> Vec<(Arc<str>, ListenerAddress)> {
         self.listeners.borrow().clone()
     }
 
     /// Listeners are others now, in the order of the snapshot.
-    pub fn set_listeners(&self, listeners: Vec<(Arc<str>, SocketAddr)>) {
+    pub fn set_listeners(&self, listeners: Vec<(Arc<str>, ListenerAddress)>) {
         self.listeners.replace(listeners);
     }
 

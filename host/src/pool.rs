@@ -8,6 +8,7 @@ pub mod budget;
 pub mod capacity;
 pub mod connect;
 pub mod connections;
+pub mod dial;
 pub mod discovery;
 pub mod feedback;
 pub mod health;

@@ -1,16 +1,18 @@
 //! The data path: from an accepted socket to a backend and back.
 //!
-//! [`connection`] serves a client's connection, `http` each request on it, `tcp` one that is carried as it is, [`forward`] takes one through its decisions
-//! and attempts, [`body`] and [`carry`] carry the bytes. Everything here runs on one worker's thread, takes no lock and
+//! [`connection`] serves a client's connection, `http` each request on it, `tcp` one that is carried as it is, [`udp`] flows of
+//! datagrams, [`forward`] takes one through its decisions and attempts, [`body`] and [`carry`] carry the bytes. Everything here runs on one worker's thread, takes no lock and
 //! waits on nothing but sockets and the deadlines of [`deadline`].
 
 mod admission;
 mod attempt;
+pub mod bare;
 pub mod bells;
 pub mod body;
 pub mod carry;
 pub mod connection;
 pub mod deadline;
+mod destination;
 pub mod door;
 pub mod downstream;
 pub mod error;
@@ -27,6 +29,7 @@ mod https;
 mod introduced;
 pub mod line;
 mod opening;
+mod passage;
 pub mod path;
 pub mod refusal;
 mod relay;
@@ -38,8 +41,10 @@ pub mod socket;
 mod target;
 mod tcp;
 mod tunnels;
+pub mod udp;
 pub mod upgrade;
 pub mod websocket;
+mod whom;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -56,6 +61,7 @@ use bells::Bells;
 use deadline::Deadlines;
 use relay::splice::Pipes;
 use tunnels::Tunnels;
+use udp::batch::Batch;
 
 /// Idle connections to backends are swept once a second.
 const SWEEP_TICKS: u64 = 10;
@@ -80,6 +86,8 @@ pub struct Proxy {
     scratch: RefCell<Box<[u8]>>,
     /// By which much moves within the kernel.
     pipes: Pipes,
+    /// What datagrams are read into, once any are; nothing is in it between two turns of the loop.
+    batch: RefCell<Option<Box<Batch>>>,
     /// Connections that are being refused.
     refusing: Cell<usize>,
     ticks: Cell<u64>,
@@ -102,6 +110,7 @@ impl Proxy {
             tunnels: Tunnels::default(),
             scratch: RefCell::new(vec![0; relay::SCRATCH].into()),
             pipes: Pipes::default(),
+            batch: RefCell::default(),
             refusing: Cell::new(0),
             ticks: Cell::new(0),
             idle: Cell::new(0),

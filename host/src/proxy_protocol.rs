@@ -125,27 +125,44 @@ pub fn parse(header: &[u8]) -> Result<Told, Malformed> {
     Ok(told)
 }
 
-/// The header that tells this. Without addresses it says that the connection is our own: for health checks.
+/// The header of a connection that tells this. Without addresses it says that there are none to tell: for health checks, and for
+/// clients of Unix sockets.
 pub fn header(told: &Told, version: ProxyVersion) -> Vec<u8> {
-    let addresses = told.addresses.map(|(client, to)| {
-        let (client, to) = of_one_family(client, to);
-        ProxiedAddress::stream(client, to)
-    });
-    let mut bytes = Vec::new();
-    let encoded = match version {
+    let addresses = addresses(told, ProxiedAddress::stream);
+    match version {
         ProxyVersion::V1 => {
-            addresses.map_or_else(ProxyHeader::with_local, ProxyHeader::with_address).encode_v1(&mut bytes)
+            let header = addresses.map_or_else(ProxyHeader::with_local, ProxyHeader::with_address);
+            encoded(|bytes| header.encode_v1(bytes).is_ok())
         }
-        ProxyVersion::V2 => {
-            let name = told.server_name.as_deref().map(|name| Tlv::Authority(Cow::Borrowed(name)));
-            let protocol = told.protocol.as_deref().map(|protocol| Tlv::Alpn(Cow::Borrowed(protocol.as_bytes())));
-            let id = told.unique_id.as_deref().map(|id| Tlv::UniqueId(Cow::Borrowed(id)));
-            let fields = [protocol, name, id].into_iter().flatten().filter(|_| addresses.is_some());
-            ProxyHeader::with_tlvs(addresses.clone(), fields).encode_v2(&mut bytes)
-        }
-    };
-    debug_assert!(encoded.is_ok(), "both addresses are of one family, and fields are short");
+        ProxyVersion::V2 => second(told, addresses),
+    }
+}
+
+/// The header that the first datagram of a flow begins with, in version 2: version 1 knows of connections only.
+pub fn datagram_header(told: &Told) -> Vec<u8> {
+    second(told, addresses(told, ProxiedAddress::datagram))
+}
+
+fn second(told: &Told, addresses: Option<ProxiedAddress>) -> Vec<u8> {
+    let name = told.server_name.as_deref().map(|name| Tlv::Authority(Cow::Borrowed(name)));
+    let protocol = told.protocol.as_deref().map(|protocol| Tlv::Alpn(Cow::Borrowed(protocol.as_bytes())));
+    let id = told.unique_id.as_deref().map(|id| Tlv::UniqueId(Cow::Borrowed(id)));
+    let fields = [protocol, name, id].into_iter().flatten().filter(|_| addresses.is_some());
+    let header = ProxyHeader::with_tlvs(addresses.clone(), fields);
+    encoded(|bytes| header.encode_v2(bytes).is_ok())
+}
+
+fn encoded(encode: impl FnOnce(&mut Vec<u8>) -> bool) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let is_encoded = encode(&mut bytes);
+    debug_assert!(is_encoded, "both addresses are of one family, and fields are short");
     bytes
+}
+
+fn addresses(told: &Told, of: impl Fn(SocketAddr, SocketAddr) -> ProxiedAddress) -> Option<ProxiedAddress> {
+    let (client, to) = told.addresses?;
+    let (client, to) = of_one_family(client, to);
+    Some(of(client, to))
 }
 
 /// Both as they are, or both of IPv6.

@@ -19,10 +19,10 @@ mod trial;
 mod watch;
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::config::ListenerAddress;
 use crate::config::secret::SecretError;
 use crate::plugin::{BuildError, LoadError};
 use crate::tls::TlsError;
@@ -93,7 +93,7 @@ pub enum StartError {
         /// The listener.
         name: Arc<str>,
         /// Where.
-        address: SocketAddr,
+        address: ListenerAddress,
         /// Why not.
         error: io::Error,
     },

@@ -4,9 +4,9 @@
 
 mod descriptors;
 mod doors;
+mod listening;
 
 use std::io;
-use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -19,6 +19,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 
 use self::doors::Doors;
+pub use self::listening::Listening;
 use crate::decide::Fault;
 use crate::plugin::Activity;
 use crate::proxy::bells::Bells;
@@ -63,7 +64,7 @@ pub struct Changeover {
     /// Who cannot take over what was saved begins without it; else the one before decides on.
     pub anew: bool,
     /// Sockets of listeners, by name.
-    pub sockets: Vec<(Arc<str>, StdListener)>,
+    pub sockets: Vec<(Arc<str>, Listening)>,
     /// Listeners that have another name now: before and after.
     pub renamed: Vec<(Arc<str>, Arc<str>)>,
     /// Told when all that holds, with the faults of instances that could not take over.
@@ -79,7 +80,7 @@ pub struct Launch {
     /// Its instances.
     pub crew: Crew,
     /// Its own sockets, by the name of their listener.
-    pub sockets: Vec<(Arc<str>, StdListener)>,
+    pub sockets: Vec<(Arc<str>, Listening)>,
     /// The time of day.
     pub clock: Clock,
     /// Where it logs requests.

@@ -2,7 +2,10 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
@@ -38,8 +41,13 @@ pub struct Session {
 
 /// A socket with TLS.
 pub trait Tls: Read + Write + Send {
-    /// What is below.
-    fn tcp(&self) -> &TcpStream;
+    /// What is below, where it is TCP.
+    fn tcp(&self) -> Option<&TcpStream>;
+    /// Sets how long a read or a write may wait.
+    ///
+    /// # Errors
+    /// As the socket's.
+    fn patience(&self, limit: Duration) -> io::Result<()>;
     /// Says that nothing more comes, and ends this direction.
     ///
     /// # Errors
@@ -118,12 +126,28 @@ impl Caller {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let local = stream.local_addr()?;
+        let session = self.shake(&mut stream)?;
+        Ok(Client { wire: Wire::tls(Box::new(StreamOwned::new(session, stream))), local })
+    }
+
+    /// The same by way of a Unix socket.
+    ///
+    /// # Errors
+    /// There is no handshake.
+    pub fn connect_unix(&self, path: &Path) -> io::Result<Client> {
+        let mut stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let session = self.shake(&mut stream)?;
+        Ok(Client::over(Wire::tls(Box::new(StreamOwned::new(session, stream)))))
+    }
+
+    fn shake(&self, stream: &mut (impl Read + Write)) -> io::Result<ClientConnection> {
         let session = ClientConnection::new(Arc::new(self.config.clone()), self.name.clone());
         let mut session = session.map_err(io::Error::other)?;
         while session.is_handshaking() {
-            session.complete_io(&mut stream)?;
+            session.complete_io(stream)?;
         }
-        Ok(Client { wire: Wire::tls(Box::new(StreamOwned::new(session, stream))), local })
+        Ok(session)
     }
 
     /// The same, where there is a handshake.
@@ -138,10 +162,15 @@ impl Caller {
 
 /// What both sides do alike.
 macro_rules! tls {
-    ($session:ty) => {
-        impl Tls for StreamOwned<$session, TcpStream> {
-            fn tcp(&self) -> &TcpStream {
-                &self.sock
+    ($session:ty, $socket:ty, $tcp:expr) => {
+        impl Tls for StreamOwned<$session, $socket> {
+            fn tcp(&self) -> Option<&TcpStream> {
+                let tcp: fn(&$socket) -> Option<&TcpStream> = $tcp;
+                tcp(&self.sock)
+            }
+
+            fn patience(&self, limit: Duration) -> io::Result<()> {
+                self.sock.set_read_timeout(Some(limit)).and_then(|()| self.sock.set_write_timeout(Some(limit)))
             }
 
             fn finish(&mut self) -> io::Result<()> {
@@ -164,5 +193,6 @@ macro_rules! tls {
     };
 }
 
-tls!(ClientConnection);
-tls!(ServerConnection);
+tls!(ClientConnection, TcpStream, |socket| Some(socket));
+tls!(ClientConnection, UnixStream, |_| None);
+tls!(ServerConnection, TcpStream, |socket| Some(socket));

@@ -1,7 +1,9 @@
 //! A client of one connection: writes what it is told, byte for byte, and reads responses.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use socket2::{Domain, Socket, Type};
 
@@ -12,7 +14,7 @@ use crate::wire::Wire;
 pub struct Client {
     /// For what needs single bytes, chunks, or the end of the connection.
     pub wire: Wire,
-    /// Our own end.
+    /// Our own end; the unspecified address for a Unix socket.
     pub local: SocketAddr,
 }
 
@@ -23,6 +25,18 @@ impl Client {
         let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
         let local = stream.local_addr().expect("a connected socket has an address");
         Self { wire: Wire::tcp(stream), local }
+    }
+
+    /// Connects by way of a Unix socket.
+    #[must_use]
+    pub fn connect_unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path);
+        Self::over(Wire::unix(stream.unwrap_or_else(|error| panic!("cannot connect to {}: {error}", path.display()))))
+    }
+
+    /// Over a connection that has no address.
+    pub(crate) fn over(wire: Wire) -> Self {
+        Self { wire, local: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0) }
     }
 
     /// Connects from an address of this machine.

@@ -89,7 +89,13 @@ impl Frames {
     #[must_use]
     pub fn connect_with(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
         let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
-        let mut frames = Self { wire: Wire::tcp(stream) };
+        Self::over(Wire::tcp(stream), settings)
+    }
+
+    /// The same on a connection that there is.
+    #[must_use]
+    pub fn over(wire: Wire, settings: &[(u16, u32)]) -> Self {
+        let mut frames = Self { wire };
         frames.wire.send(PREFACE).expect("the preface is taken");
         frames.settings(settings);
         frames

@@ -27,7 +27,7 @@ pub struct Host {
     child: Child,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
-    listeners: HashMap<String, SocketAddr>,
+    listeners: HashMap<String, String>,
 }
 
 impl Host {
@@ -62,7 +62,7 @@ impl Host {
         self.listeners.clear();
         for listener in listeners.as_array().expect("GET /listeners answers an array") {
             let text = |key: &str| listener[key].as_str().expect("text").to_owned();
-            self.listeners.insert(text("name"), text("address").parse().expect("an address"));
+            self.listeners.insert(text("name"), text("address"));
         }
     }
 
@@ -98,7 +98,13 @@ impl Host {
     /// Where the listener of this name listens.
     #[must_use]
     pub fn address_of(&self, listener: &str) -> SocketAddr {
-        *self.listeners.get(listener).unwrap_or_else(|| panic!("no listener {listener} in {:?}", self.listeners))
+        self.bound(listener).parse().expect("an IP address and a port")
+    }
+
+    /// The same as the admin API says it.
+    #[must_use]
+    pub fn bound(&self, listener: &str) -> &str {
+        self.listeners.get(listener).unwrap_or_else(|| panic!("no listener {listener} in {:?}", self.listeners))
     }
 
     /// Where the listener `web` listens.

@@ -79,7 +79,7 @@ impl Wire {
     pub fn peer(&self) -> io::Result<SocketAddr> {
         match &self.stream {
             Stream::Tcp(stream) => stream.peer_addr(),
-            Stream::Tls(stream) => stream.tcp().peer_addr(),
+            Stream::Tls(stream) => stream.tcp().ok_or(ErrorKind::AddrNotAvailable)?.peer_addr(),
             Stream::Unix(_) => Err(ErrorKind::AddrNotAvailable.into()),
         }
     }
@@ -87,10 +87,7 @@ impl Wire {
     /// Sets how long a read or a write may wait.
     pub fn patience(&self, limit: Duration) {
         let set = match &self.stream {
-            Stream::Tls(s) => {
-                let s = s.tcp();
-                s.set_read_timeout(Some(limit)).and_then(|()| s.set_write_timeout(Some(limit)))
-            }
+            Stream::Tls(s) => s.patience(limit),
             Stream::Tcp(s) => s.set_read_timeout(Some(limit)).and_then(|()| s.set_write_timeout(Some(limit))),
             Stream::Unix(s) => s.set_read_timeout(Some(limit)).and_then(|()| s.set_write_timeout(Some(limit))),
         };
@@ -143,11 +140,13 @@ impl Wire {
     /// Makes the drop of this connection a reset instead of an orderly end.
     pub fn reset_on_drop(&self) {
         let stream = match &self.stream {
-            Stream::Tcp(stream) => stream,
+            Stream::Tcp(stream) => Some(stream),
             Stream::Tls(stream) => stream.tcp(),
-            Stream::Unix(_) => return,
+            Stream::Unix(_) => None,
         };
-        let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        if let Some(stream) = stream {
+            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
     }
 
     /// What has arrived, waiting for at least a byte; empty at the end.

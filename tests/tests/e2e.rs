@@ -112,6 +112,10 @@ mod tls;
 mod transparent;
 #[path = "e2e/tunnels.rs"]
 mod tunnels;
+#[path = "e2e/udp.rs"]
+mod udp;
+#[path = "e2e/unix.rs"]
+mod unix;
 #[path = "e2e/upgrade.rs"]
 mod upgrade;
 #[path = "e2e/websocket_streams.rs"]

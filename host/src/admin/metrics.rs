@@ -28,6 +28,7 @@ pub(super) fn render(
     page.sample("trimtab_uptime_seconds", &[], uptime.as_secs_f64());
     requests(&mut page, snapshot);
     carried::carried(&mut page, snapshot);
+    carried::datagrams(&mut page, snapshot);
     backends(&mut page, snapshot);
     nonsense(&mut page, snapshot);
     discovery(&mut page, snapshot, sources);

@@ -13,7 +13,7 @@ use hyper::client::conn::http1::handshake;
 use serde::de::DeserializeOwned;
 
 use crate::admin::{BackendReport, ListenerReport, PluginReport, PoolReport};
-use crate::config::Address;
+use crate::config::{Address, TcpOptions};
 use crate::pool::connect::connect;
 
 /// How long the process may take to answer.
@@ -60,7 +60,8 @@ fn fetch(admin: &Address) -> Result<Reports, Box<dyn Error>> {
 }
 
 async fn get<T: DeserializeOwned>(admin: &Address, path: &str) -> Result<T, Box<dyn Error>> {
-    let (mut sender, connection) = handshake(connect(admin, None, None, &[], PATIENCE).await?).await?;
+    let (mut sender, connection) =
+        handshake(connect(admin, None, None, &[], &TcpOptions::default(), PATIENCE).await?).await?;
     let driver = tokio::spawn(connection);
     let request = Request::get(path).header("host", "localhost").body(Empty::<Bytes>::new())?;
     let response = tokio::time::timeout(PATIENCE, sender.send_request(request)).await??;

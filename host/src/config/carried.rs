@@ -18,9 +18,19 @@ pub enum ListenerProtocol {
         /// `handshake_timeout`: until all of the ClientHello is there (default 10 s).
         handshake_timeout: Duration,
     },
+    /// `"udp"`: each flow is decided, that is, what comes from one address and port, and its datagrams are carried both ways,
+    /// each as it is. What a plugin refuses is dropped.
+    Udp {
+        /// Of flows: `idle_timeout` (default 60 s, as Envoy has it).
+        carried: Carried,
+        /// `responses`: a flow ends when so many datagrams have come back for each that went (as nginx' `proxy_responses`; 1 suits
+        /// DNS); 0: nothing is expected to come back, nothing is kept of a flow, and each datagram is decided; none
+        /// (default): it ends when it is idle.
+        responses: Option<u32>,
+    },
 }
 
-/// What connections are carried by.
+/// What connections and flows are carried by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carried {
     /// `idle_timeout`: a connection ends when nothing has moved for so long, either way (default 1 h; none, written `false`:
@@ -45,8 +55,13 @@ impl ListenerProtocol {
     pub fn carried(&self) -> Option<&Carried> {
         match self {
             Self::Http => None,
-            Self::Tcp(carried) | Self::TlsPassthrough { carried, .. } => Some(carried),
+            Self::Tcp(carried) | Self::TlsPassthrough { carried, .. } | Self::Udp { carried, .. } => Some(carried),
         }
+    }
+
+    /// Whether it is of datagrams.
+    pub fn is_udp(&self) -> bool {
+        matches!(self, Self::Udp { .. })
     }
 
     /// As it is written, and as plugins see it where it is not HTTP.
@@ -55,6 +70,7 @@ impl ListenerProtocol {
             Self::Http => "http",
             Self::Tcp(_) => "tcp",
             Self::TlsPassthrough { .. } => "tls-passthrough",
+            Self::Udp { .. } => "udp",
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Where we accept, and whom: `[[listener]]`.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
 use super::{
-    ErrorPages, HeaderRules, Http2, ListenerProtocol, PathPolicy, ProxyProtocol, RateLimit, ServerTls, TcpOptions,
+    ErrorPages, HeaderRules, Http2, ListenerProtocol, PathPolicy, Peers, ProxyProtocol, RateLimit, ServerTls,
+    TcpOptions,
 };
 
 /// `[[listener]]`
@@ -15,12 +16,15 @@ use super::{
 pub struct Listener {
     /// Unique (default: the address as text).
     pub name: Arc<str>,
-    /// An IP address and a port, for TCP (port 0: any free one).
-    pub address: SocketAddr,
+    /// An IP address and a port, of TCP or UDP, or a Unix socket.
+    pub address: ListenerAddress,
+    /// `mode` of a Unix socket's file, such as `"0660"`: who may write to it may connect. None (default): as the process's umask
+    /// says.
+    pub mode: Option<u32>,
     /// `ipv6_only`: whether an address of IPv6 takes clients of IPv6 alone (default true). `[::]` without it takes those of IPv4
     /// too, and no other listener can have their address.
     pub ipv6_only: bool,
-    /// `keepalive`, `tcp_user_timeout`
+    /// `keepalive`, `tcp_user_timeout`, `tcp_fast_open`
     pub tcp: TcpOptions,
     /// `protocol`: what is spoken there.
     pub protocol: ListenerProtocol,
@@ -31,13 +35,13 @@ pub struct Listener {
     /// Who may connect.
     pub access: Access,
     /// Peers whose `X-Forwarded-*` and `Forwarded` are believed (default: none).
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: Peers,
     /// Whether to send `Forwarded` (RFC 7239) beside `X-Forwarded-*` (default false).
     pub forwarded: bool,
     /// Limits and timeouts of its connections.
     pub limits: Limits,
     /// `max_connections` at a time, over all workers, 1 to 1000000000; none (default): no limit. Beyond it: 503,
-    /// or the end of the connection.
+    /// or the end of the connection. Of datagrams it is flows (default 10000), and those that would begin another are dropped.
     pub max_connections: Option<u32>,
     /// `rate_limit` of its requests, or of its connections where they are carried as they are; none (default): no limit.
     pub rate_limit: Option<RateLimit>,
@@ -59,6 +63,32 @@ pub struct Listener {
     pub redirect_to_https: Option<HttpsRedirect>,
     /// `http2` (default true): by ALPN with TLS, by prior knowledge without; none: `false`.
     pub http2: Option<Http2>,
+}
+
+/// `address` of a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenerAddress {
+    /// `10.0.0.1:80`, `[::]:80`: for TCP (port 0: any free one).
+    Socket(SocketAddr),
+    /// `unix:/run/trimtab.sock`: what comes there has no address of a client, unless its peer tells of one.
+    Unix(PathBuf),
+}
+
+impl ListenerAddress {
+    /// Whether it is another one each time.
+    pub fn is_any(&self) -> bool {
+        matches!(self, Self::Socket(address) if address.port() == 0)
+    }
+}
+
+/// As it is written in a configuration.
+impl fmt::Display for ListenerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// `redirect_to_https`: to the same URL, on this port.
@@ -90,11 +120,12 @@ pub struct Limits {
     pub max_body_size: Option<u64>,
 }
 
-/// `allow` and `deny`, lists of addresses and CIDR blocks (default: empty). Deny wins; a non-empty `allow` denies everyone else.
+/// `allow` and `deny`, lists of addresses, CIDR blocks and `"unix:"` (default: empty). Deny wins; a non-empty `allow` denies
+/// everyone else.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Access {
     /// `allow`
-    pub allow: Vec<IpNet>,
+    pub allow: Peers,
     /// `deny`
-    pub deny: Vec<IpNet>,
+    pub deny: Peers,
 }

@@ -50,14 +50,14 @@ pub struct Pool {
     /// `tunnel_timeout`: upgraded connections end when nothing has moved for so long, either way (default 1 h; none, written
     /// `false`: never).
     pub tunnel_timeout: Option<Duration>,
-    /// `keepalive`, `tcp_user_timeout`
+    /// `keepalive`, `tcp_user_timeout`, `tcp_fast_open`
     pub tcp: TcpOptions,
-    /// `proxy_protocol`: backends are told by a PROXY header whom a connection is from; none (default): they are not. A kept
-    /// connection then serves one client's connection only. Not with HTTP/2.
+    /// `proxy_protocol`: backends are told by a PROXY header whom a connection is from, or that this is unknown, as of a Unix
+    /// socket; none (default): they are not. A kept connection then serves one client's connection only. Not with HTTP/2.
     pub proxy_protocol: Option<ProxyVersion>,
     /// `transparent`: connections to backends come from the address of the client (`IP_TRANSPARENT`, Linux; needs
     /// `CAP_NET_ADMIN` or `CAP_NET_RAW`, and answers that come back by way of this machine), from any port. Where client and
-    /// backend are of different families, and for health checks, from our own (default false). A kept connection then serves
+    /// backend are of different families, for clients of Unix sockets, and for health checks, from our own (default false). A kept connection then serves
     /// one client's connection only. Not with HTTP/2.
     pub transparent: bool,
     /// `protocol` and `max_streams`: what backends are spoken to with.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use ipnet::IpNet;
+use super::Peers;
 
 /// `proxy_protocol` of a listener: `true`, or `{ from = ["10.0.0.0/8"], others = "plain" }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyProtocol {
     /// `from`: peers that are believed, and must send a header (empty, the default: all).
-    pub from: Vec<IpNet>,
+    pub from: Peers,
     /// `others`: what becomes of the rest.
     pub others: Others,
     /// `timeout` of the header (default 5 s).
@@ -36,6 +36,6 @@ pub enum ProxyVersion {
 
 impl Default for ProxyProtocol {
     fn default() -> Self {
-        Self { from: Vec::new(), others: Others::default(), timeout: Duration::from_secs(5) }
+        Self { from: Peers::default(), others: Others::default(), timeout: Duration::from_secs(5) }
     }
 }

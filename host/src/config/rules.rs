@@ -46,7 +46,7 @@ pub enum Part {
 /// What a request has for `{name}`; nothing, where it has nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variable {
-    /// `client-address`: after trusted proxies, without port.
+    /// `client-address`: after trusted proxies, without port; nothing for a Unix socket.
     ClientAddress,
     /// `client-port`
     ClientPort,

@@ -7,6 +7,7 @@
 mod address;
 mod capacity;
 mod carried;
+mod datagrams;
 mod discovery;
 mod feedback;
 mod health;
@@ -30,6 +31,7 @@ mod sockets;
 mod suggest;
 mod table;
 mod tls;
+mod unix;
 mod value;
 mod values;
 
@@ -104,6 +106,7 @@ pub(super) fn read(document: &DeTable<'_>, folder: &Path, built_ins: &[&str], si
         // Routes with errors might lead somewhere once they are right.
         listener::report_dead_ends(&listeners, &routes, sink);
     }
+    datagrams::report_pools(&listeners, &routes, &pools, sink);
     plugins.names.warn_of_unused(sink);
     pool_names.warn_of_unused(sink);
     root.finish();

@@ -1,4 +1,4 @@
-//! Options of TCP sockets: `keepalive` and `tcp_user_timeout` of listeners and pools.
+//! Options of TCP sockets: `keepalive`, `tcp_user_timeout` and `tcp_fast_open` of listeners and pools.
 
 use std::time::Duration;
 
@@ -11,4 +11,9 @@ pub struct TcpOptions {
     /// `tcp_user_timeout`: a connection ends when what was sent is not acknowledged for so long (RFC 5482; default: as the system
     /// says, some 15 minutes; 1 ms to 24 h).
     pub user_timeout: Option<Duration>,
+    /// `tcp_fast_open` (RFC 7413, default false): a client that was here before may send with its first packet, and backends get
+    /// what is sent first with ours. Who uses it must not mind that this comes twice, as it does when a packet is repeated. It needs
+    /// the system's permission (on Linux `net.ipv4.tcp_fastopen`: 1 towards backends, 2 of clients). A backend that is not
+    /// there is noticed only with the first bytes then, when no other is tried for a connection that is carried as it is.
+    pub fast_open: bool,
 }

@@ -14,6 +14,7 @@ mod replacement;
 mod resilience;
 mod rules;
 mod tls;
+mod unix;
 mod values;
 
 use std::path::Path;

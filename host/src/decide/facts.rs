@@ -53,10 +53,14 @@ impl Head {
 
 impl Facts {
     /// Of a connection that is carried as it is: there is no request, and so no method, path or header.
-    pub fn of_connection(protocol: &'static str, listener: &Arc<str>, client: SocketAddr) -> Box<Self> {
+    pub fn of_connection(
+        protocol: &'static str,
+        listener: &Arc<str>,
+        client: impl Into<Option<SocketAddr>>,
+    ) -> Box<Self> {
         // The one form of a URI that has no path.
         let uri = Uri::from_static("connection");
-        Box::new(Self { protocol, listener: Arc::clone(listener), client: Some(client), uri, ..Self::default() })
+        Box::new(Self { protocol, listener: Arc::clone(listener), client: client.into(), uri, ..Self::default() })
     }
 
     /// The request's method; empty where there is no request.
@@ -175,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_connection_has_nothing_of_a_request() {
-        let facts = Facts::of_connection("tcp", &"pg".into(), ([192, 0, 2, 1], 5).into());
+        let facts = Facts::of_connection("tcp", &"pg".into(), SocketAddr::from(([192, 0, 2, 1], 5)));
         assert_eq!((facts.method(), facts.path(), facts.query(), &*facts.host()), ("", "", "", ""));
         assert_eq!(Facts::default().method(), "GET");
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::{Failure, Stage};
-use crate::config::{Address, ProxyVersion};
+use crate::config::{Address, ProxyVersion, TcpOptions};
 use crate::pool::connect::{self, ConnectError};
 use crate::proxy_protocol::{Told, header};
 use crate::tls::Connector;
@@ -32,8 +32,9 @@ impl Connection {
     ) -> Result<Self, Failure> {
         // It is from nobody but us.
         let introduction = version.map(|version| header(&Told::default(), version)).unwrap_or_default();
-        let stream =
-            connect::connect(target, None, None, &introduction, timeout).await.map_err(|error| match error {
+        let stream = connect::connect(target, None, None, &introduction, &TcpOptions::default(), timeout)
+            .await
+            .map_err(|error| match error {
                 ConnectError::Io(error) | ConnectError::Tls(error) => Failure::Connect(error),
                 ConnectError::Timeout(timeout) | ConnectError::Limit(timeout) => Failure::NoConnection(timeout),
             })?;

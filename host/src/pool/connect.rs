@@ -46,15 +46,6 @@ impl Stream {
         }
     }
 
-    /// Sets options of the socket (TCP only).
-    pub fn tune(&self, options: &TcpOptions) {
-        match self {
-            Self::Tcp(stream) => tune(stream.inner(), options),
-            Self::Unix(_) => {}
-            Self::Tls(stream) => stream.inner().get_ref().0.tune(options),
-        }
-    }
-
     /// The socket, where it is TCP and nothing else.
     pub fn tcp(&self) -> Option<&TcpStream> {
         match self {
@@ -109,7 +100,7 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 /// Connects within `timeout`, says the `introduction` (a PROXY header, or nothing), and shakes hands where there is TLS. A name
 /// is resolved now; its addresses are tried in the resolver's order, until one accepts. With `from`, the connection comes
-/// from that address, whosever it is, where it is of the same family.
+/// from that address, whosever it is, where it is of the same family. The socket has these `options`.
 ///
 /// # Errors
 /// The last address's error, that of the handshake, or the timeout.
@@ -118,10 +109,11 @@ pub async fn connect(
     from: Option<IpAddr>,
     tls: Option<&Connector>,
     introduction: &[u8],
+    options: &TcpOptions,
     timeout: Duration,
 ) -> Result<Stream, ConnectError> {
     let connecting = async {
-        let mut stream = open(address, from).await?;
+        let mut stream = open(address, from, options).await?;
         if !introduction.is_empty() {
             stream.write_all(introduction).await?;
         }
@@ -142,13 +134,13 @@ pub fn host(address: &Address) -> String {
     }
 }
 
-async fn open(address: &Address, from: Option<IpAddr>) -> io::Result<Stream> {
+async fn open(address: &Address, from: Option<IpAddr>, options: &TcpOptions) -> io::Result<Stream> {
     match address {
-        Address::Socket(address) => tcp(dial(*address, from).await?),
+        Address::Socket(address) => tcp(dial(*address, from, options).await?),
         Address::Name(name, port) => {
             let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{name} has no address"));
             for address in lookup_host((&**name, *port)).await? {
-                match dial(address, from).await {
+                match dial(address, from, options).await {
                     Ok(stream) => return tcp(stream),
                     Err(error) => last = error,
                 }
@@ -159,15 +151,24 @@ async fn open(address: &Address, from: Option<IpAddr>) -> io::Result<Stream> {
     }
 }
 
-async fn dial(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
-    match from.filter(|from| from.is_ipv4() == to.is_ipv4()) {
-        None => TcpStream::connect(to).await,
+async fn dial(to: SocketAddr, from: Option<IpAddr>, options: &TcpOptions) -> io::Result<TcpStream> {
+    let socket = match from.filter(|from| from.is_ipv4() == to.is_ipv4()) {
+        None if to.is_ipv4() => TcpSocket::new_v4()?,
+        None => TcpSocket::new_v6()?,
         Some(from) => {
             let socket = transparent(to.is_ipv4())?;
             socket.bind(SocketAddr::new(from, 0))?;
-            socket.connect(to).await
+            socket
         }
+    };
+    if options.fast_open {
+        // A system that has no such thing connects as ever.
+        #[cfg(target_os = "linux")]
+        let _ = nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::TcpFastOpenConnect, &true);
     }
+    let stream = socket.connect(to).await?;
+    tune(&stream, options);
+    Ok(stream)
 }
 
 /// A socket that may have any address, of IPv4 or IPv6.

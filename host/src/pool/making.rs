@@ -59,8 +59,8 @@ impl Making {
     /// As [`connect`]; also where the backend speaks nothing that it may be spoken to by.
     pub async fn make(self, counted: Counted) -> Result<Made, ConnectError> {
         let began = Instant::now();
-        let stream = connect(&self.backend.address, None, self.tls.as_deref(), &[], self.timeout).await?;
-        stream.tune(&self.tcp);
+        let tls = self.tls.as_deref();
+        let stream = connect(&self.backend.address, None, tls, &[], &self.tcp, self.timeout).await?;
         if counted.tls.is_some() && !stream.is_http2() {
             return match self.protocol {
                 Protocol::Auto { .. } => {

@@ -215,22 +215,19 @@ impl Admission<'_> {
         tls: Option<&Connector>,
     ) -> Result<Stream, ConnectError> {
         let began = Instant::now();
-        let tuned = |stream: Stream| {
-            stream.tune(&self.policy.tcp);
-            stream
-        };
         let told = self.introduction.zip(self.policy.proxy_protocol).map(|(told, version)| header(told, version));
         let told = told.unwrap_or_default();
         let from = self.introduction.filter(|_| self.policy.transparent).and_then(|told| told.addresses);
         let from = from.map(|(client, _)| client.ip());
-        match connect(&backend.address, from, tls, &told, timeout.saturating_sub(began.elapsed())).await {
+        let tcp = &self.policy.tcp;
+        match connect(&backend.address, from, tls, &told, tcp, timeout.saturating_sub(began.elapsed())).await {
             Err(ConnectError::Io(error)) if is_out_of_descriptors(&error) => {
                 self.proxy.relieve();
             }
-            connecting => return connecting.map(tuned),
+            connecting => return connecting,
         }
         let left = timeout.saturating_sub(began.elapsed());
-        connect(&backend.address, from, tls, &told, left).await.map(tuned)
+        connect(&backend.address, from, tls, &told, tcp, left).await
     }
 
     /// Whose connections are of use: those of all, unless backends are told whom they are from, or see it.

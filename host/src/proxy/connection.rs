@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
+use super::bare::Bare;
 use super::door::Door;
 use super::error::Error;
 use super::handshake::shake;
@@ -18,7 +18,6 @@ use super::socket::Socket;
 use super::tcp::Arrival;
 use super::{Proxy, http1, http2, introduced};
 use crate::decide::Facts;
-use crate::pool::connect::tune;
 use crate::proxy_protocol::Told;
 use crate::snapshot::Listener;
 use crate::tls::Security;
@@ -55,15 +54,15 @@ impl Client {
     }
 }
 
-/// Serves one connection to its end.
-pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, mut socket: TcpStream, mut address: SocketAddr) {
+/// Serves one connection to its end. Over a Unix socket it has no address.
+pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, mut socket: Bare, mut address: Option<SocketAddr>) {
     let view = door.view(&proxy);
     let Some(settings) = view.snapshot.listeners.get(door.number()).cloned() else { return };
     drop(view);
     // On a socket for both, clients of IPv4 have addresses of IPv6.
-    address = SocketAddr::new(address.ip().to_canonical(), address.port());
+    address = address.map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
     let carried = settings.protocol.carried();
-    let may_come = |address: SocketAddr| settings.access.permits(address.ip());
+    let may_come = |address: Option<SocketAddr>| settings.access.permits(address.map(|address| address.ip()));
     // Whom a connection is from may be said by a header that is read first.
     if settings.proxy_protocol.is_none() && !may_come(address) {
         return Box::pin(deny(&proxy, &settings, socket)).await;
@@ -71,14 +70,14 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, mut socket: TcpStream, mut 
     let Some(_open) = Open::begin(&proxy, &settings) else {
         settings.shed.of(proxy.worker).connections.add(1);
         match carried {
-            Some(carried) => Box::pin(part(&proxy, Socket::Tcp(socket), carried.refuse_with)).await,
+            Some(carried) => Box::pin(part(&proxy, Socket::Bare(socket), carried.refuse_with)).await,
             // With TLS, an answer would cost a handshake: who is not let in is closed without a word.
             None if settings.tls.is_some() => {}
-            None => Box::pin(refuse_shortly(&proxy, Socket::Tcp(socket), Error::TooManyConnections)).await,
+            None => Box::pin(refuse_shortly(&proxy, Socket::Bare(socket), Error::TooManyConnections)).await,
         }
         return;
     };
-    tune(&socket, &settings.tcp);
+    socket.tune(&settings.tcp);
     let mut told = Told::default();
     if let Some(settings_of_header) = &settings.proxy_protocol {
         let hearing = introduced::hear(&proxy, &door, settings_of_header, &mut socket, address);
@@ -87,15 +86,15 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, mut socket: TcpStream, mut 
             None => return settings.shed.of(proxy.worker).introductions.add(1),
         }
         if let Some((client, _)) = told.addresses {
-            address = client;
+            address = Some(client);
         }
         if !may_come(address) {
             return Box::pin(deny(&proxy, &settings, socket)).await;
         }
     }
-    let local = socket.local_addr().ok();
+    let local = socket.local();
     let (socket, mut security) = match &settings.tls {
-        None => (Socket::Tcp(socket), None),
+        None => (Socket::Bare(socket), None),
         Some(acceptor) => match Box::pin(shake(&proxy, &door, &settings, acceptor, socket)).await {
             Some((socket, security)) => (socket, Some(security)),
             None => return,
@@ -133,23 +132,23 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, mut socket: TcpStream, mut 
 }
 
 /// Turns away who may not come.
-async fn deny(proxy: &Proxy, listener: &Listener, socket: TcpStream) {
+async fn deny(proxy: &Proxy, listener: &Listener, socket: Bare) {
     match listener.protocol.carried() {
-        Some(carried) => part(proxy, Socket::Tcp(socket), carried.refuse_with).await,
+        Some(carried) => part(proxy, Socket::Bare(socket), carried.refuse_with).await,
         None if listener.tls.is_some() => {}
-        None => refuse(Socket::Tcp(socket), Error::Denied).await,
+        None => refuse(Socket::Bare(socket), Error::Denied).await,
     }
 }
 
-/// Counts an open connection.
-struct Open {
+/// Counts an open connection, or flow.
+pub(super) struct Open {
     proxy: Rc<Proxy>,
     listener: Arc<Listener>,
 }
 
 impl Open {
     /// None when as many are open as may.
-    fn begin(proxy: &Rc<Proxy>, listener: &Arc<Listener>) -> Option<Self> {
+    pub(super) fn begin(proxy: &Rc<Proxy>, listener: &Arc<Listener>) -> Option<Self> {
         let most = listener.max_connections.unwrap_or(u32::MAX);
         listener.open.fetch_update(Relaxed, Relaxed, |open| (open < most).then(|| open + 1)).ok()?;
         proxy.connections.set(proxy.connections.get() + 1);

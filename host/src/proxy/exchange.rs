@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use super::line::{Line, Phase};
+use super::whom::Whom;
 use super::{Proxy, grpc};
 use crate::config::Feedback;
 use crate::decide::OutcomeKind;
@@ -40,8 +41,8 @@ pub struct Exchange {
 
 /// What the access log says of a request.
 pub struct Entry {
-    /// The client, after trusted proxies.
-    pub client: SocketAddr,
+    /// The client, after trusted proxies; none for Unix sockets.
+    pub client: Option<SocketAddr>,
     /// The request's method.
     pub method: Method,
     /// The request's target.
@@ -155,7 +156,7 @@ impl Exchange {
         let _ = write!(
             line,
             "{time} {} {listener} {pool} {backend} {} {status} {} {} \"{} ",
-            entry.client,
+            Whom(entry.client),
             self.attempts,
             self.sent,
             took.as_micros(),

@@ -50,8 +50,8 @@ impl Lane {
         let Some(route) = route else {
             return (facts, (None, listener.pool.map(|pool| Goal::Pool { pool, limit }).ok_or(Error::NoRoute)));
         };
-        let client = facts.client.unwrap_or(self.client.peer.address);
-        if !route.access().permits(client.ip()) {
+        let client = facts.client.or(self.client.peer.address);
+        if !route.access().permits(client.map(|client| client.ip())) {
             return (facts, (Some(route), Err(Error::Denied)));
         }
         let limiter = view.snapshot.limiters.get(route.number).and_then(Option::as_ref);

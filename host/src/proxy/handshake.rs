@@ -6,9 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::net::TcpStream;
-
 use super::Proxy;
+use super::bare::Bare;
 use super::door::Door;
 use super::error::Error;
 use super::http1::LAST_CALL;
@@ -28,7 +27,7 @@ pub(super) async fn shake(
     door: &Rc<Door>,
     listener: &Arc<Listener>,
     acceptor: &Acceptor,
-    socket: TcpStream,
+    socket: Bare,
 ) -> Option<(Socket, Security)> {
     let watch = proxy.deadlines.watch();
     watch.set(acceptor.timeout());
@@ -60,7 +59,7 @@ pub(super) async fn shake(
             let why = why.as_ref().map_or("", |why| why);
             tracing::debug!(listener = %listener.name, result = end.as_str(), why, "no handshake");
             if let (HandshakeEnd::Plaintext, None, Some(socket)) = (end, listener.protocol.carried(), socket.take()) {
-                Box::pin(refuse_shortly(proxy, Socket::Tcp(socket), Error::PlainHttp)).await;
+                Box::pin(refuse_shortly(proxy, Socket::Bare(socket), Error::PlainHttp)).await;
             }
             None
         }
@@ -80,7 +79,7 @@ impl Failed {
 }
 
 /// Looks at the first byte without taking it: who speaks HTTP is to be told so, and keeps the `socket`.
-async fn accept(acceptor: &Acceptor, socket: &mut Option<TcpStream>) -> Result<(Socket, Security), Failed> {
+async fn accept(acceptor: &Acceptor, socket: &mut Option<Bare>) -> Result<(Socket, Security), Failed> {
     let mut first = [0];
     let peeked = match socket {
         Some(socket) => socket.peek(&mut first).await,

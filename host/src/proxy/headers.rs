@@ -2,6 +2,9 @@
 //!
 //! Hop-by-hop fields end here (RFC 9110 §7.6.1). `X-Forwarded-*` and `Forwarded` (RFC 7239) are believed from
 //! trusted proxies only; from anybody else they are replaced. What else nobody may forge is in `forged`.
+//!
+//! Who comes by way of a Unix socket has no address: `X-Forwarded-For` has nothing of him, as with HAProxy and Envoy, and
+//! `Forwarded` says `for=unknown` (RFC 7239 §6.2).
 
 pub mod certificate;
 pub mod forged;
@@ -13,7 +16,8 @@ use http::header::{
     CONNECTION, COOKIE, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
     TE, TRANSFER_ENCODING, UPGRADE,
 };
-use ipnet::IpNet;
+
+use crate::config::Peers;
 
 /// `X-Forwarded-For`
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -38,28 +42,24 @@ const LONGEST_REQUEST_ID: usize = 128;
 
 /// What is the same for all requests of a connection.
 pub struct Peer {
-    /// Who is connected to us.
-    pub address: SocketAddr,
+    /// Who is connected to us; none for a Unix socket.
+    pub address: Option<SocketAddr>,
     /// Whether its forwarding headers are believed.
     pub trusted: bool,
     /// Its address as `X-Forwarded-For` has it.
-    text: HeaderValue,
+    text: Option<HeaderValue>,
     /// `https` where it speaks TLS with us, else `http`.
     pub scheme: &'static str,
 }
 
 impl Peer {
     /// `trusted_proxies` are the listener's; `secure` says that there is TLS.
-    pub fn new(address: SocketAddr, trusted_proxies: &[IpNet], secure: bool) -> Self {
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let text = HeaderValue::from_str(&address.ip().to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+    pub fn new(address: Option<SocketAddr>, trusted_proxies: &Peers, secure: bool) -> Self {
+        let address = address.map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
+        let text = address.and_then(|address| HeaderValue::from_str(&address.ip().to_string()).ok());
         let scheme = if secure { "https" } else { "http" };
-        Self { address, trusted: trusts(trusted_proxies, address.ip()), text, scheme }
+        Self { address, trusted: trusted_proxies.names(address.map(|address| address.ip())), text, scheme }
     }
-}
-
-fn trusts(trusted_proxies: &[IpNet], address: IpAddr) -> bool {
-    trusted_proxies.iter().any(|net| net.contains(&address))
 }
 
 /// Removes what belongs to the client's connection only. Answers the protocol that the client asks to
@@ -145,11 +145,15 @@ fn only_one(headers: &HeaderMap, name: &HeaderName) -> bool {
 }
 
 /// Sets the forwarding headers, and answers the client's address: the peer's or, behind trusted proxies, the
-/// last one in `X-Forwarded-For` (else `Forwarded`) that is not a trusted proxy itself.
-pub fn forward(headers: &mut HeaderMap, peer: &Peer, trusted_proxies: &[IpNet], forwarded: bool) -> SocketAddr {
+/// last one in `X-Forwarded-For` (else `Forwarded`) that is not a trusted proxy itself. None for a Unix socket of which nobody
+/// told an address.
+pub fn forward(headers: &mut HeaderMap, peer: &Peer, trusted_proxies: &Peers, forwarded: bool) -> Option<SocketAddr> {
     let host = headers.get(HOST).cloned();
     if !peer.trusted {
-        headers.insert(X_FORWARDED_FOR, peer.text.clone());
+        match &peer.text {
+            Some(text) => headers.insert(X_FORWARDED_FOR, text.clone()),
+            None => headers.remove(X_FORWARDED_FOR),
+        };
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(peer.scheme));
         if forwarded {
             headers.insert(FORWARDED, element(peer, host.as_ref()));
@@ -163,8 +167,10 @@ pub fn forward(headers: &mut HeaderMap, peer: &Peer, trusted_proxies: &[IpNet], 
         return peer.address;
     }
     let client = client_of(headers, peer, trusted_proxies);
-    let chain = joined(headers, &X_FORWARDED_FOR);
-    headers.insert(X_FORWARDED_FOR, append(chain, &peer.text));
+    if let Some(text) = &peer.text {
+        let chain = joined(headers, &X_FORWARDED_FOR);
+        headers.insert(X_FORWARDED_FOR, append(chain, text));
+    }
     if !headers.contains_key(X_FORWARDED_PROTO) {
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(peer.scheme));
     }
@@ -181,7 +187,7 @@ pub fn forward(headers: &mut HeaderMap, peer: &Peer, trusted_proxies: &[IpNet], 
 }
 
 /// The client behind a trusted peer.
-fn client_of(headers: &HeaderMap, peer: &Peer, trusted_proxies: &[IpNet]) -> SocketAddr {
+fn client_of(headers: &HeaderMap, peer: &Peer, trusted_proxies: &Peers) -> Option<SocketAddr> {
     let mut client = peer.address;
     let hops: Vec<_> = if headers.contains_key(X_FORWARDED_FOR) {
         texts(headers, &X_FORWARDED_FOR).map(address).collect()
@@ -191,8 +197,8 @@ fn client_of(headers: &HeaderMap, peer: &Peer, trusted_proxies: &[IpNet]) -> Soc
     // From the nearest hop outwards, as long as each was told by one that we trust.
     for hop in hops.into_iter().rev() {
         let Some(hop) = hop else { break };
-        client = hop;
-        if !trusts(trusted_proxies, hop.ip()) {
+        client = Some(hop);
+        if !trusted_proxies.names(hop.ip()) {
             break;
         }
     }
@@ -223,9 +229,10 @@ fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
 
 /// This hop as an element of `Forwarded`.
 fn element(peer: &Peer, host: Option<&HeaderValue>) -> HeaderValue {
-    let mut text = match peer.address.ip() {
-        IpAddr::V4(v4) => format!("for={v4}"),
-        IpAddr::V6(v6) => format!("for=\"[{v6}]\""),
+    let mut text = match peer.address.map(|address| address.ip()) {
+        Some(IpAddr::V4(v4)) => format!("for={v4}"),
+        Some(IpAddr::V6(v6)) => format!("for=\"[{v6}]\""),
+        None => "for=unknown".to_owned(),
     };
     if let Some(host) = host.and_then(|host| host.to_str().ok()) {
         // A Host is validated, so it holds nothing that a quoted string would have to escape.

@@ -204,13 +204,13 @@ impl Lane {
         if let Some(certificate) = &self.client.certificate {
             certificate.set(&mut facts.headers);
         }
-        let (nets, forwarded) = (&listener.trusted_proxies, listener.forwarded);
-        facts.client = Some(headers::forward(&mut facts.headers, &self.client.peer, nets, forwarded));
+        let (trusted, forwarded) = (&listener.trusted_proxies, listener.forwarded);
+        facts.client = headers::forward(&mut facts.headers, &self.client.peer, trusted, forwarded);
         let random = || u128::from(self.client.proxy.random()) << 64 | u128::from(self.client.proxy.random());
         headers::request_id(&mut facts.headers, random);
         if self.client.proxy.access_log.is_some() {
             exchange.log(Box::new(Entry {
-                client: facts.client.unwrap_or(self.client.peer.address),
+                client: facts.client.or(self.client.peer.address),
                 method: facts.method.clone(),
                 uri: facts.uri.clone(),
                 request_id: facts.headers.get(headers::X_REQUEST_ID).cloned(),

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
-use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 
 use super::connection::Client;
@@ -108,7 +107,7 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, listener: &Listene
         (Some(Ok(())), _) if is_within_body => Box::pin(linger(&mut socket)).await,
         (Some(Ok(())), _) => drop(socket.shutdown().await),
         // Something broke off. Reset, so that nobody takes what came for the whole.
-        (Some(Err(_)), _) => drop(SockRef::from(socket.tcp()).set_linger(Some(Duration::ZERO))),
+        (Some(Err(_)), _) => socket.below().reset_when_dropped(),
         (None, _) => socket.part(),
     }
     None

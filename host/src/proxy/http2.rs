@@ -26,6 +26,7 @@ use super::connection::Client;
 use super::http::{HTTP_2, Lane, handle};
 use super::line::Line;
 use super::socket::Socket;
+use super::whom::Whom;
 use crate::config::{Http2, Limits};
 use crate::snapshot::Listener;
 
@@ -100,9 +101,9 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, read: Bytes, liste
     .await;
     if streams.is_flooded() {
         listener.shed.of(client.proxy.worker).floods.add(1);
-        tracing::debug!(client = %client.peer.address, "closed an HTTP/2 connection: too many frames that do nothing");
+        tracing::debug!(client = %Whom(client.peer.address), "closed an HTTP/2 connection: too many frames that do nothing");
     } else if let Err(error) = ended {
-        tracing::debug!(client = %client.peer.address, %error, "an HTTP/2 connection broke");
+        tracing::debug!(client = %Whom(client.peer.address), %error, "an HTTP/2 connection broke");
     }
 }
 
@@ -110,7 +111,9 @@ pub(super) async fn serve(client: Rc<Client>, socket: Socket, read: Bytes, liste
 fn probe(socket: &Socket) {
     const PROBES: TcpKeepalive =
         TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)).with_retries(3);
-    let _ = SockRef::from(socket.tcp()).set_tcp_keepalive(&PROBES);
+    if let Some(socket) = socket.below().tcp() {
+        let _ = SockRef::from(socket).set_tcp_keepalive(&PROBES);
+    }
 }
 
 #[cfg(test)]

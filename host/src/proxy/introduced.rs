@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 
 use super::Proxy;
+use super::bare::Bare;
 use super::door::Door;
 use super::http1::LAST_CALL;
+use super::whom::Whom;
 use crate::config::{Others, ProxyProtocol};
 use crate::proxy_protocol::{Told, is_whole, parse, wanted};
 
@@ -25,11 +26,10 @@ pub(super) async fn hear(
     proxy: &Proxy,
     door: &Door,
     settings: &ProxyProtocol,
-    socket: &mut TcpStream,
-    peer: SocketAddr,
+    socket: &mut Bare,
+    peer: Option<SocketAddr>,
 ) -> Option<Told> {
-    let peer = peer.ip().to_canonical();
-    if !settings.from.is_empty() && !settings.from.iter().any(|net| net.contains(&peer)) {
+    if !settings.from.is_empty() && !settings.from.names(peer.map(|peer| peer.ip())) {
         return (settings.others == Others::Plain).then(Told::default);
     }
     let watch = proxy.deadlines.watch();
@@ -47,11 +47,11 @@ pub(super) async fn hear(
         }
     })
     .await;
-    told.inspect_err(|why| tracing::debug!(%peer, why, "no PROXY header")).ok()
+    told.inspect_err(|why| tracing::debug!(peer = %Whom(peer), why, "no PROXY header")).ok()
 }
 
 /// Takes the header and not a byte more: what follows is for TLS, HTTP or the backend.
-async fn read(socket: &mut TcpStream) -> Result<Told, String> {
+async fn read(socket: &mut Bare) -> Result<Told, String> {
     let mut header = Vec::new();
     while !is_whole(&header) {
         let mut ahead = [0; AHEAD];
@@ -67,20 +67,22 @@ async fn read(socket: &mut TcpStream) -> Result<Told, String> {
     parse(&header).map_err(|error| error.to_string())
 }
 
-/// What backends are told of a connection: what we know of it ourselves, or else what a balancer before us has `told`.
+/// What backends are told of a connection: what we know of it ourselves, or else what a balancer before us has `told`. Of one
+/// over a Unix socket, of which nobody told, they are told no address.
 pub(super) fn introduce(
     proxy: &Proxy,
     told: Told,
-    (client, local): (SocketAddr, Option<SocketAddr>),
+    (client, local): (Option<SocketAddr>, Option<SocketAddr>),
     (server_name, protocol): (&Option<Arc<str>>, &Option<Arc<str>>),
 ) -> Rc<Told> {
-    let to = told.addresses.map(|(_, to)| to).or(local).unwrap_or(client);
+    let to = |client| told.addresses.map(|(_, to)| to).or(local).unwrap_or(client);
+    let addresses = client.map(|client| (client, to(client)));
     let unique_id = told.unique_id.unwrap_or_else(|| {
         let id = u128::from(proxy.random()) << 64 | u128::from(proxy.random());
         format!("{id:032x}").into_bytes().into()
     });
     Rc::new(Told {
-        addresses: Some((client, to)),
+        addresses,
         server_name: server_name.clone().or(told.server_name),
         protocol: protocol.clone().or(told.protocol),
         unique_id: Some(unique_id),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::Proxy;
+use super::bare::Bare;
 use super::error::Error;
 use super::line::Line;
 use super::socket::Socket;
@@ -59,7 +59,7 @@ pub(super) async fn refuse_shortly(proxy: &Proxy, socket: Socket, error: Error) 
 /// sent, unread, would make a reset of the end.
 pub(super) async fn part(proxy: &Proxy, mut socket: Socket, with: RefuseWith) {
     if with == RefuseWith::Reset {
-        let _ = SockRef::from(socket.tcp()).set_linger(Some(Duration::ZERO));
+        socket.below().reset_when_dropped();
     } else if proxy.refusing.get() < MOST_REFUSED {
         proxy.refusing.set(proxy.refusing.get() + 1);
         linger(&mut socket).await;
@@ -70,7 +70,7 @@ pub(super) async fn part(proxy: &Proxy, mut socket: Socket, with: RefuseWith) {
 }
 
 /// Says so to a connection for which there is no descriptor, if it takes that at once, and closes it.
-pub fn turn_away(socket: &TcpStream) {
+pub fn turn_away(socket: &Bare) {
     // What the client has sent would make the kernel reset the connection, and the answer be lost.
     // Past tokio, which knows nothing of a socket that is new to it.
     let socket = SockRef::from(socket);

@@ -100,12 +100,12 @@ impl Scope<'_> {
     }
 
     fn write(&self, variable: Variable, facts: &Facts, backend: Option<&Backend>, text: &mut String) {
-        let client = facts.client.unwrap_or(self.peer.address);
+        let client = facts.client.or(self.peer.address);
         let header = |name| facts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         match variable {
             // Writing to a string cannot fail.
-            Variable::ClientAddress => drop(write!(text, "{}", client.ip())),
-            Variable::ClientPort => drop(write!(text, "{}", client.port())),
+            Variable::ClientAddress => drop(client.map(|client| write!(text, "{}", client.ip()))),
+            Variable::ClientPort => drop(client.map(|client| write!(text, "{}", client.port()))),
             Variable::Scheme => text.push_str(match header(headers::X_FORWARDED_PROTO) {
                 Some("https") => "https",
                 _ => "http",

@@ -7,15 +7,16 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::bare::Bare;
 use super::relay::Carrier;
 use crate::tls::Secured;
 
 /// A client's socket.
 pub enum Socket {
     /// As it was accepted.
-    Tcp(TcpStream),
+    Bare(Bare),
     /// After a handshake.
-    Tls(Box<Secured<TcpStream>>),
+    Tls(Box<Secured<Bare>>),
 }
 
 impl Socket {
@@ -28,9 +29,9 @@ impl Socket {
     }
 
     /// What is below TLS.
-    pub fn tcp(&self) -> &TcpStream {
+    pub fn below(&self) -> &Bare {
         match self {
-            Self::Tcp(socket) => socket,
+            Self::Bare(socket) => socket,
             Self::Tls(secured) => secured.get_ref().0,
         }
     }
@@ -39,7 +40,7 @@ impl Socket {
 impl Carrier for Socket {
     fn bare(&self) -> Option<&TcpStream> {
         match self {
-            Self::Tcp(socket) => Some(socket),
+            Self::Bare(socket) => socket.tcp(),
             Self::Tls(_) => None,
         }
     }
@@ -49,7 +50,7 @@ impl Carrier for Socket {
 macro_rules! either {
     ($self:expr, $socket:ident => $call:expr) => {
         match $self.get_mut() {
-            Socket::Tcp(socket) => {
+            Socket::Bare(socket) => {
                 let $socket = Pin::new(socket);
                 $call
             }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
-use socket2::SockRef;
 
 use super::Proxy;
 use super::carry::{Carry, Ending};
@@ -55,12 +54,12 @@ impl Upgraded {
     /// Carries bytes both ways, to the end of the connection.
     pub(super) async fn carry(mut self) {
         // A peer that vanished without a word is found by the kernel's probes.
-        let _ = SockRef::from(self.client.tcp()).set_keepalive(true);
+        self.client.below().keep_alive();
         let Self { proxy, client, read, tunnel, line } = &mut self;
         let ending = join(proxy, client, std::mem::take(read), tunnel, line).await;
         if matches!(ending, Ending::Broken(_)) {
             // Reset, so that nobody takes what came for the whole.
-            let _ = SockRef::from(client.tcp()).set_linger(Some(Duration::ZERO));
+            client.below().reset_when_dropped();
             tunnel.backend.reset_when_dropped();
         }
     }

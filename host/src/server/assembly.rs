@@ -277,7 +277,8 @@ impl Before<'_> {
 pub(super) fn continues(before: &config::Listener, next: &config::Listener) -> bool {
     before.address == next.address
         && before.ipv6_only == next.ipv6_only
-        && (before.name == next.name || before.address.port() != 0)
+        && before.protocol.is_udp() == next.protocol.is_udp()
+        && (before.name == next.name || !before.address.is_any())
 }
 
 /// The pool, and whether it is another one than before.

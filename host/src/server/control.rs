@@ -47,6 +47,7 @@ use super::assembly::{self, Definitions, Means, assemble};
 use super::faults::Faults;
 use super::health::{Answer, CheckedPools, Roster};
 use super::secret::Secret;
+use super::sockets::SocketFiles;
 use super::watch::{Digest, Watcher, digest};
 use crate::admin::{Order, Overview};
 use crate::config::Config;
@@ -168,6 +169,8 @@ struct Control {
     roster: Roster,
     /// Files of certificates and keys, as they were when they were read.
     certificates: BTreeMap<PathBuf, Digest>,
+    /// Of listeners on Unix sockets.
+    socket_files: SocketFiles,
     /// None until there is a file to watch.
     watcher: Option<(Watcher, UnboundedReceiver<Vec<PathBuf>>)>,
     /// What was done elsewhere, and is to be gone on with here.

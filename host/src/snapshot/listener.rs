@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use crossbeam_utils::CachePadded;
-use ipnet::IpNet;
 
 use super::Pages;
 use crate::config::{
-    Access, HeaderRules, Http2, HttpsRedirect, Limits, ListenerProtocol, PathPolicy, ProxyProtocol, TcpOptions,
+    Access, HeaderRules, Http2, HttpsRedirect, Limits, ListenerProtocol, PathPolicy, Peers, ProxyProtocol, TcpOptions,
 };
 use crate::rate::Limiter;
 use crate::telemetry::carried::Carried;
@@ -32,7 +31,7 @@ pub struct Listener {
     /// Who may connect.
     pub access: Access,
     /// Whose forwarding headers are believed.
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: Peers,
     /// Whether `Forwarded` is sent.
     pub forwarded: bool,
     /// Limits and timeouts.
@@ -90,11 +89,11 @@ impl Listener {
 }
 
 impl Access {
-    /// Whether this address may pass: not denied, and allowed where there is a list.
-    pub fn permits(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
-        !within(&self.deny) && (self.allow.is_empty() || within(&self.allow))
+    /// Whether who comes from this address (none: by way of a Unix socket) may pass: not denied, and allowed where there is a
+    /// list.
+    pub fn permits(&self, address: impl Into<Option<IpAddr>>) -> bool {
+        let address = address.into();
+        !self.deny.names(address) && (self.allow.is_empty() || self.allow.names(address))
     }
 
     /// Whether everybody may pass.

@@ -1,4 +1,4 @@
-//! What is counted of connections that are carried as they are.
+//! What is counted of connections, and of flows of datagrams, that are carried as they are.
 
 use super::counters::{Counter, Histogram};
 
@@ -100,6 +100,44 @@ impl End {
     }
 }
 
+/// Why a datagram was not passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    /// Its sender may not use the listener.
+    Denied,
+    /// There are as many flows as there may be.
+    Full,
+    /// It would begin a flow on a listener that is closed.
+    Closed,
+    /// Too many wait already until it is known where their flow goes.
+    Waiting,
+    /// The socket's buffer is full.
+    Busy,
+    /// It is longer than the way takes.
+    TooLong,
+    /// The system cannot send it for another reason.
+    Failed,
+}
+
+impl Dropped {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 7] =
+        [Self::Denied, Self::Full, Self::Closed, Self::Waiting, Self::Busy, Self::TooLong, Self::Failed];
+
+    /// The label's value in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Full => "full",
+            Self::Closed => "closed",
+            Self::Waiting => "waiting",
+            Self::Busy => "busy",
+            Self::TooLong => "too-long",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What one worker saw of one listener and pool.
 #[derive(Debug)]
 pub struct Carried {
@@ -113,11 +151,19 @@ pub struct Carried {
     pub downstream: Counter,
     /// From accept to the end.
     pub durations: Histogram<9>,
+    /// Datagrams that went to backends.
+    pub datagrams_upstream: Counter,
+    /// Datagrams that went to clients.
+    pub datagrams_downstream: Counter,
+    /// Datagrams that did not go on, by [`Dropped`].
+    pub dropped: [Counter; Dropped::ALL.len()],
 }
 
 impl Default for Carried {
     fn default() -> Self {
         let (ends, open, upstream, downstream) = Default::default();
-        Self { ends, open, upstream, downstream, durations: Histogram::new(&DURATION_BOUNDS) }
+        let (datagrams_upstream, datagrams_downstream, dropped) = Default::default();
+        let durations = Histogram::new(&DURATION_BOUNDS);
+        Self { ends, open, upstream, downstream, durations, datagrams_upstream, datagrams_downstream, dropped }
     }
 }

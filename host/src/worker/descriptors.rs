@@ -8,8 +8,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
-
+use super::listening::Accepting;
 use crate::pool::connect::is_out_of_descriptors;
 use crate::proxy::Proxy;
 use crate::proxy::door::Door;
@@ -35,7 +34,7 @@ impl Reserve {
     }
 
     /// Turns one connection away, if it was for want of a descriptor that it could not be accepted. Whether it was done.
-    pub(super) async fn shed(&self, proxy: &Proxy, door: &Door, socket: &TcpListener, error: &io::Error) -> bool {
+    pub(super) async fn shed(&self, proxy: &Proxy, door: &Door, socket: &Accepting, error: &io::Error) -> bool {
         if !is_out_of_descriptors(error) {
             return false;
         }

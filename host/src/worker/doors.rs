@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::descriptors::Reserve;
+use super::listening::{Accepting, Listening};
 use crate::proxy::door::Door;
-use crate::proxy::{Proxy, connection};
+use crate::proxy::{Proxy, connection, udp};
 use crate::snapshot::View;
 
 /// The listeners of one worker, by name, and what they keep for when descriptors run out.
@@ -25,19 +25,30 @@ pub(super) struct Doors {
 
 impl Doors {
     /// Accepts on these sockets. Doors of their names are closed before: see [`Doors::follow`].
-    pub(super) fn open(&mut self, proxy: &Rc<Proxy>, sockets: Vec<(Arc<str>, StdListener)>) {
+    pub(super) fn open(&mut self, proxy: &Rc<Proxy>, sockets: Vec<(Arc<str>, Listening)>) {
         self.reserve.fill();
         for (name, socket) in sockets {
             let Some(number) = number(&proxy.view.borrow(), &name) else { continue };
-            match TcpListener::from_std(socket) {
-                Ok(socket) => {
-                    let door = Door::new(number);
-                    spawn_local(accept(Rc::clone(proxy), Rc::clone(&door), Rc::clone(&self.reserve), socket));
-                    self.doors.insert(name, door);
-                }
+            let door = Door::new(number);
+            match self.serve(proxy, &door, socket) {
+                Ok(()) => drop(self.doors.insert(name, door)),
                 Err(error) => tracing::error!(worker = proxy.worker, %error, "a listener cannot be served"),
             }
         }
+    }
+
+    fn serve(&self, proxy: &Rc<Proxy>, door: &Rc<Door>, socket: Listening) -> io::Result<()> {
+        let (proxy, door) = (Rc::clone(proxy), Rc::clone(door));
+        let socket = match socket {
+            Listening::Tcp(socket) => Accepting::Tcp(TcpListener::from_std(socket)?),
+            Listening::Unix(socket) => Accepting::Unix(UnixListener::from_std(socket)?),
+            Listening::Udp(socket) => {
+                spawn_local(udp::Server::new(proxy, door, socket)?.serve());
+                return Ok(());
+            }
+        };
+        spawn_local(accept(proxy, door, Rc::clone(&self.reserve), socket));
+        Ok(())
     }
 
     /// Follows them to where they are now, and closes those that are gone, or listen elsewhere from now on, on one of
@@ -47,7 +58,7 @@ impl Doors {
         proxy: &Rc<Proxy>,
         before: &Rc<View>,
         renamed: Vec<(Arc<str>, Arc<str>)>,
-        opened: &[(Arc<str>, StdListener)],
+        opened: &[(Arc<str>, Listening)],
     ) {
         let now = Rc::clone(&proxy.view.borrow());
         // All are taken out before one is put in: two may have exchanged their names.
@@ -88,7 +99,7 @@ fn number(view: &View, name: &str) -> Option<usize> {
     view.snapshot.listeners.iter().position(|listener| *listener.name == *name)
 }
 
-async fn accept(proxy: Rc<Proxy>, door: Rc<Door>, reserve: Rc<Reserve>, socket: TcpListener) {
+async fn accept(proxy: Rc<Proxy>, door: Rc<Door>, reserve: Rc<Reserve>, socket: Accepting) {
     const PAUSE: Duration = Duration::from_millis(50);
     loop {
         // Once it is closed, only what waits in the queue is taken: closing the socket would reset it.
@@ -101,8 +112,6 @@ async fn accept(proxy: Rc<Proxy>, door: Rc<Door>, reserve: Rc<Reserve>, socket: 
         };
         match accepted {
             Ok((client, address)) => {
-                // Without it, a response in two parts waits for the client's acknowledgement.
-                let _ = client.set_nodelay(true);
                 spawn_local(connection::serve(Rc::clone(&proxy), Rc::clone(&door), client, address));
             }
             Err(error) if is_of_the_connection(&error) => {}

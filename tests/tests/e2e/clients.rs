@@ -7,10 +7,14 @@
 mod databases;
 #[path = "clients/events.rs"]
 mod events;
+#[path = "clients/fast_open.rs"]
+mod fast_open;
 #[path = "clients/grpc.rs"]
 mod grpc;
 #[path = "clients/introductions.rs"]
 mod introductions;
+#[path = "clients/names.rs"]
+mod names;
 #[path = "clients/passthrough.rs"]
 mod passthrough;
 #[path = "clients/tools.rs"]

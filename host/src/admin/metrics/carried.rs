@@ -1,8 +1,10 @@
-//! Of connections that are carried as they are: how many, how many bytes, for how long, and why they ended.
+//! Of connections and flows that are carried as they are: how many, how many bytes and datagrams, for how long, and why they
+//! ended.
 
 use super::Page;
+use crate::config::ListenerProtocol;
 use crate::snapshot::{Listener, Snapshot};
-use crate::telemetry::carried::{Carried, DURATION_BOUNDS, End};
+use crate::telemetry::carried::{Carried, DURATION_BOUNDS, Dropped, End};
 use crate::telemetry::counters::PerWorker;
 
 pub(super) fn carried(page: &mut Page, snapshot: &Snapshot) {
@@ -37,6 +39,35 @@ pub(super) fn carried(page: &mut Page, snapshot: &Snapshot) {
         let labels = [("listener", &*listener.name)];
         page.histogram(name, &labels, &DURATION_BOUNDS, buckets, sum(&|cell| cell.durations.sum_ns()));
     }
+}
+
+/// Of flows.
+pub(super) fn datagrams(page: &mut Page, snapshot: &Snapshot) {
+    let is_of_flows = |name: &str| {
+        let mut listeners = snapshot.listeners.iter().filter(|listener| *listener.name == *name);
+        listeners.any(|listener| matches!(listener.protocol, ListenerProtocol::Udp { .. }))
+    };
+    let name = "trimtab_datagrams_total";
+    page.about(name, "counter", "Datagrams that were carried, by direction: upstream is towards backends.");
+    for_pools(snapshot, |[listener, pool], cells| {
+        let upstream = cells.sum(|cell| cell.datagrams_upstream.get());
+        let downstream = cells.sum(|cell| cell.datagrams_downstream.get());
+        for (direction, count) in [("upstream", upstream), ("downstream", downstream)] {
+            if is_of_flows(listener.1) {
+                page.sample(name, &[*listener, *pool, ("direction", direction)], count);
+            }
+        }
+    });
+    let name = "trimtab_datagrams_dropped_total";
+    page.about(name, "counter", "Datagrams that were not passed on, by why.");
+    for_pools(snapshot, |[listener, pool], cells| {
+        for why in Dropped::ALL {
+            let count = cells.sum(|cell| cell.dropped[why as usize].get());
+            if count > 0 {
+                page.sample(name, &[*listener, *pool, ("reason", why.as_str())], count);
+            }
+        }
+    });
 }
 
 fn for_pools(snapshot: &Snapshot, mut each: impl FnMut(&[(&str, &str); 2], &PerWorker<Carried>)) {

@@ -1,7 +1,7 @@
 //! Addresses and blocks of them.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::table::Table;
 use super::value::Value;
 use crate::config::report::Finding;
-use crate::config::{Access, Address};
+use crate::config::{Access, Address, ListenerAddress, Peers};
 
 /// Longest path that a Unix socket's address can hold (`sun_path` less its final zero).
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -25,20 +25,24 @@ fn bad<T>(problem: impl fmt::Display, help: impl fmt::Display) -> Result<T, Bad>
     Err(Bad { problem: problem.to_string(), help: help.to_string() })
 }
 
-/// Where a listener listens: an IP address and a port, 0 for any free one.
-pub(super) fn listen(value: Value<'_>) -> Option<SocketAddr> {
+/// Where a listener listens: an IP address and a port, 0 for any free one, or a Unix socket.
+pub(super) fn listen(value: Value<'_>) -> Option<ListenerAddress> {
     const EXPECTED: &str = "an IP address and a port";
     if let Some(port) = value.raw().as_integer().map(|port| port.as_str().to_owned()) {
         return value.wrong_type(EXPECTED, format_args!("write `\"0.0.0.0:{port}\"`"));
     }
     let text = value.string(EXPECTED, "0.0.0.0:8080")?;
     if let Ok(address) = text.parse() {
-        return Some(address);
+        return Some(ListenerAddress::Socket(address));
+    }
+    if let Some(path) = text.strip_prefix("unix:") {
+        return match unix(path) {
+            Ok(path) => Some(ListenerAddress::Unix(path)),
+            Err(Bad { problem, help }) => value.reject_with(format_args!("\"{text}\" {problem}"), help),
+        };
     }
     let help = match text.rsplit_once(':') {
-        _ if text.starts_with("unix:") => {
-            "a listener serves TCP: write an address such as `\"0.0.0.0:8080\"`".to_owned()
-        }
+        _ if text.starts_with('/') => format!("write `\"unix:{text}\"` for a Unix socket"),
         _ if text.parse::<IpAddr>().is_ok() => with_port(text, "8080"),
         Some((host, port)) if port.parse::<u16>().is_ok() => match host {
             "" | "*" => format!("write `\"0.0.0.0:{port}\"`, or `\"[::]:{port}\"` for IPv6 too"),
@@ -92,7 +96,7 @@ impl fmt::Display for Address {
 
 fn parse(text: &str, any_port: bool) -> Result<Address, Bad> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return unix(path);
+        return unix(path).map(Address::Unix);
     }
     if let Some((scheme, rest)) = text.split_once("://") {
         let rest = rest.trim_end_matches('/');
@@ -122,7 +126,7 @@ fn parse(text: &str, any_port: bool) -> Result<Address, Bad> {
     Ok(Address::Name(host.to_ascii_lowercase().into(), port))
 }
 
-fn unix(path: &str) -> Result<Address, Bad> {
+fn unix(path: &str) -> Result<PathBuf, Bad> {
     if !path.starts_with('/') || path.contains('\0') {
         return bad("names no Unix socket", "write an absolute path: `\"unix:/run/app.sock\"`");
     }
@@ -132,7 +136,7 @@ fn unix(path: &str) -> Result<Address, Bad> {
             "use a shorter path",
         );
     }
-    Ok(Address::Unix(PathBuf::from(path)))
+    Ok(PathBuf::from(path))
 }
 
 /// What to write for an address without port.
@@ -153,17 +157,26 @@ pub(super) fn is_name(text: &str) -> bool {
 
 /// The `allow` and `deny` of a table.
 pub(super) fn access(table: &mut Table<'_>) -> Access {
-    Access { allow: table.or("allow", Vec::new(), blocks), deny: table.or("deny", Vec::new(), blocks) }
+    Access { allow: table.or("allow", Peers::default(), peers), deny: table.or("deny", Peers::default(), peers) }
 }
 
-/// A list of CIDR blocks; an address alone is a block of one.
-pub(super) fn blocks(value: Value<'_>) -> Option<Vec<IpNet>> {
+/// A list of CIDR blocks, where an address alone is a block of one, and of `"unix:"`.
+pub(super) fn peers(value: Value<'_>) -> Option<Peers> {
     let example = match value.raw().as_str() {
         Some(text) => format!("[\"{text}\"]"),
         None => "[\"10.0.0.0/8\"]".to_owned(),
     };
-    let blocks: Vec<Option<IpNet>> = value.list("a list of addresses", &example)?.map(block).collect();
-    blocks.into_iter().collect()
+    let (mut peers, mut is_right) = (Peers::default(), true);
+    for entry in value.list("a list of addresses", &example)? {
+        match entry.raw().as_str() {
+            Some("unix:") => peers.unix = true,
+            _ => match block(entry) {
+                Some(block) => peers.blocks.push(block),
+                None => is_right = false,
+            },
+        }
+    }
+    is_right.then_some(peers)
 }
 
 fn block(value: Value<'_>) -> Option<IpNet> {
@@ -174,6 +187,7 @@ fn block(value: Value<'_>) -> Option<IpNet> {
     let Ok(block) = text.parse::<IpNet>() else {
         let help = match text {
             "all" | "*" | "any" => "write `\"0.0.0.0/0\"` for all of IPv4 and `\"::/0\"` for all of IPv6".to_owned(),
+            _ if text.starts_with("unix") => "write `\"unix:\"` for all who come by way of a Unix socket".to_owned(),
             _ => "write `\"10.0.0.1\"`, `\"10.0.0.0/8\"` or `\"2001:db8::/32\"`".to_owned(),
         };
         return value.reject_with(format_args!("\"{text}\" is no address and no block of addresses"), help);

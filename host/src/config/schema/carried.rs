@@ -29,6 +29,13 @@ const OF_REQUESTS: [&str; 15] = [
 /// Keys that mean something only where TLS ends.
 const OF_TLS: [&str; 3] = ["certificates", "tls", "alpn"];
 
+/// Keys that mean something to connections only.
+const OF_CONNECTIONS: [&str; 6] =
+    ["proxy_protocol", "keepalive", "tcp_user_timeout", "tcp_fast_open", "refuse_with", "handshake_timeout"];
+
+/// Silence after which a flow has ended, where nothing is configured.
+const FLOW_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Time for a ClientHello where nothing is configured: as for a whole handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -45,12 +52,18 @@ const WORDS: [(&str, Word); 4] =
 
 /// `protocol`, with the keys that it has of its own. Those that do not go with it are errors.
 pub(super) fn protocol(table: &mut Table<'_>) -> ListenerProtocol {
-    let word = table.or("protocol", Word::Http, word);
+    let word = table.or("protocol", Word::Http, values::word(&WORDS));
+    if word != Word::Udp {
+        refuse(table, "responses", "is of flows of datagrams, and this listener has connections");
+    }
     if word == Word::Http {
         return http(table);
     }
     for key in OF_REQUESTS {
         refuse(table, key, "means something to HTTP only, and this listener carries connections as they are");
+    }
+    if word == Word::Udp {
+        return udp(table);
     }
     let timeout = values::duration(values::TIMEOUT);
     let default = Carried::default();
@@ -76,14 +89,16 @@ pub(super) fn protocol(table: &mut Table<'_>) -> ListenerProtocol {
 
 const REFUSALS: [(&str, RefuseWith); 2] = [("close", RefuseWith::Close), ("reset", RefuseWith::Reset)];
 
-fn word(value: Value<'_>) -> Option<Word> {
-    match values::word(&WORDS)(value)? {
-        Word::Udp => value.reject_with(
-            "`protocol = \"udp\"` is not available in this version",
-            "this version serves \"http\", \"tcp\" and \"tls-passthrough\"",
-        ),
-        word => Some(word),
+fn udp(table: &mut Table<'_>) -> ListenerProtocol {
+    for key in OF_TLS {
+        refuse(table, key, "is of TLS over TCP, and this listener has datagrams");
     }
+    for key in OF_CONNECTIONS {
+        refuse(table, key, "is of connections, and this listener has datagrams");
+    }
+    let timeout = values::or_false(values::duration(values::TIMEOUT));
+    let carried = Carried { idle_timeout: table.or("idle_timeout", Some(FLOW_TIMEOUT), timeout), ..Carried::default() };
+    ListenerProtocol::Udp { carried, responses: table.optional("responses", values::whole(0..=1_000_000)) }
 }
 
 fn http(table: &mut Table<'_>) -> ListenerProtocol {

@@ -8,14 +8,19 @@ use std::time::Duration;
 use super::names::Names;
 use super::rules::{self, Way};
 use super::table::Table;
-use super::{address, capacity, carried, http2, proxy_protocol, rate, server_tls, sockets, values};
+use super::{address, capacity, carried, http2, proxy_protocol, rate, server_tls, sockets, unix, values};
 use crate::config::report::{Finding, Sink};
-use crate::config::{HeaderRules, Http2, Limits, Listener, ListenerProtocol, PathPolicy, Route};
+use crate::config::{
+    HeaderRules, Http2, Limits, Listener, ListenerAddress, ListenerProtocol, PathPolicy, Peers, Route,
+};
+
+/// Flows that a listener has at a time where nothing is configured: each takes a descriptor.
+const FLOWS: u32 = 10_000;
 
 /// A listener, and where it is written.
 pub(super) struct Written {
     pub(super) listener: Listener,
-    header: Range<usize>,
+    pub(super) header: Range<usize>,
     address: Range<usize>,
     /// Whether it has a pool, be it one that nobody knows, or sends all elsewhere.
     has_pool: bool,
@@ -34,24 +39,27 @@ pub(super) fn listener(mut table: Table<'_>, pools: &Names, listeners: &mut Name
         (None, Some((address, span))) => Some(listeners.declare(&address.to_string(), span.clone(), table.sink())),
         (None, None) => None,
     };
+    let mode = unix::mode(&mut table, address.as_ref().map(|(address, _)| address));
     let protocol = carried::protocol(&mut table);
     let is_http = protocol.carried().is_none();
+    let most = protocol.is_udp().then_some(FLOWS);
     let pool = table.take("pool");
     let tls = server_tls::server_tls(&mut table, matches!(protocol, ListenerProtocol::Tcp(_)), folder);
     let is_secure = !matches!(tls, Some(None));
     let listener = Listener {
         name: name.clone().unwrap_or_else(|| "".into()),
-        address: address.as_ref().map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |(address, _)| *address),
+        address: address.as_ref().map_or(ListenerAddress::Unix("/".into()), |(address, _)| address.clone()),
+        mode,
         pool: pool.and_then(|value| pools.resolve(value)),
-        ipv6_only: ipv6_only(&mut table, address.as_ref().map(|(address, _)| *address)),
+        ipv6_only: ipv6_only(&mut table, address.as_ref().map(|(address, _)| address)),
         tcp: sockets::tcp_options(&mut table),
         protocol,
         proxy_protocol: table.or("proxy_protocol", None, proxy_protocol::accepted),
         access: address::access(&mut table),
-        trusted_proxies: table.or("trusted_proxies", Vec::new(), address::blocks),
+        trusted_proxies: table.or("trusted_proxies", Peers::default(), address::peers),
         forwarded: table.or("forwarded", false, |value| value.boolean()),
         limits: if is_http { limits(&mut table) } else { Limits::default() },
-        max_connections: table.optional("max_connections", values::whole(capacity::LIMIT)),
+        max_connections: table.optional("max_connections", values::whole(capacity::LIMIT)).or(most),
         rate_limit: table.optional("rate_limit", rate::rate_limit),
         paths: table.or("paths", PathPolicy::AsSent, values::word(&PATHS)),
         request_headers: table.or("request_headers", HeaderRules::default(), rules::headers(Way::Request)),
@@ -72,9 +80,9 @@ const PATHS: [(&str, PathPolicy); 3] =
     [("as-sent", PathPolicy::AsSent), ("normalise", PathPolicy::Normalise), ("strict", PathPolicy::Strict)];
 
 /// Only where there is a choice.
-fn ipv6_only(table: &mut Table<'_>, address: Option<SocketAddr>) -> bool {
+fn ipv6_only(table: &mut Table<'_>, address: Option<&ListenerAddress>) -> bool {
     let written = table.take("ipv6_only");
-    if let (Some(value), Some(SocketAddr::V4(address))) = (written, address) {
+    if let (Some(value), Some(ListenerAddress::Socket(SocketAddr::V4(address)))) = (written, address) {
         let help = format!("remove it, or write `address = \"[::]:{}\"`", address.port());
         let _: Option<()> = value.reject_with("`ipv6_only` is of an address of IPv6", help);
         return true;
@@ -113,8 +121,13 @@ impl Default for Limits {
 /// Two listeners cannot share an address, except port 0, which is another port each time.
 pub(super) fn report_duplicates(listeners: &[Written], sink: &Sink) {
     for (i, this) in listeners.iter().enumerate() {
-        let address = this.listener.address;
-        let same = |first: &&Written| first.listener.address == address && address.port() != 0;
+        let (address, is_udp) = (&this.listener.address, this.listener.protocol.is_udp());
+        let same = |first: &&Written| {
+            first.listener.address == *address
+                && !address.is_any()
+                // TCP and UDP have ports of their own.
+                && first.listener.protocol.is_udp() == is_udp
+        };
         if let Some(first) = listeners[..i].iter().find(same) {
             let finding =
                 Finding::error(this.address.clone(), format_args!("two listeners have the address {address}"));

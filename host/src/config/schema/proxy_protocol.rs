@@ -17,7 +17,7 @@ pub(super) fn accepted(value: Value<'_>) -> Option<Option<ProxyProtocol>> {
 
 fn table(mut table: Table<'_>) -> Option<ProxyProtocol> {
     let default = ProxyProtocol::default();
-    let from = table.required("from", "from = [\"10.0.0.0/8\"]", address::blocks);
+    let from = table.required("from", "from = [\"10.0.0.0/8\"]", address::peers);
     let others = table.or("others", default.others, values::word(&OTHERS));
     let timeout = table.or("timeout", default.timeout, values::duration(values::TIMEOUT));
     table.finish();

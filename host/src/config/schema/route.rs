@@ -129,6 +129,9 @@ fn carried(table: &mut Table<'_>, listener: Option<&Arc<str>>, listeners: &[list
             "add `certificates` to the listener, or write `protocol = \"tls-passthrough\"` there",
         );
     }
+    if let (Some(sni), Some(ListenerProtocol::Udp { .. })) = (sni, speaks) {
+        let _: Option<()> = sni.reject_with("no client of this listener says a name: it has datagrams", "remove `sni`");
+    }
     let is_carried = sni.is_some() || speaks.is_some_and(|protocol| protocol.carried().is_some());
     for key in if is_carried { &OF_REQUESTS[..] } else { &[] } {
         if let Some(value) = table.take(key) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{config, lines, listener, minimal, pool, report};
 use crate::config::{
-    Carried, HostPattern, ListenerProtocol, Others, ProxyProtocol, ProxyVersion, RefuseWith, TcpOptions,
+    Carried, HostPattern, ListenerProtocol, Others, Peers, ProxyProtocol, ProxyVersion, RefuseWith, TcpOptions,
 };
 
 #[test]
@@ -81,12 +81,74 @@ fn what_does_not_go_with_a_protocol_is_named() {
         ["4:15 `refuse_with` is of connections that are carried as they are, and HTTP answers | remove it, or add \
           `protocol = \"tcp\"`"]
     );
-    assert_eq!(
-        said("protocol = 'udp'"),
-        ["4:12 `protocol = \"udp\"` is not available in this version | this version serves \"http\", \"tcp\" and \
-          \"tls-passthrough\""]
-    );
     assert_eq!(said("protocol = 'tpc'"), ["4:12 `protocol` cannot be \"tpc\" | did you mean `tcp`?"]);
+}
+
+#[test]
+fn datagrams_and_their_settings() {
+    let of = |more: &str| listener(more).protocol;
+    let carried = Carried { idle_timeout: Some(Duration::from_secs(60)), ..Carried::default() };
+    assert_eq!(of("protocol = 'udp'"), ListenerProtocol::Udp { carried, responses: None });
+    let carried = Carried { idle_timeout: None, ..Carried::default() };
+    let of_dns = of("protocol = 'udp'\nidle_timeout = false\nresponses = 1");
+    assert_eq!(of_dns, ListenerProtocol::Udp { carried, responses: Some(1) });
+    assert_eq!(listener("protocol = 'udp'").max_connections, Some(10_000));
+    assert_eq!(listener("protocol = 'udp'\nmax_connections = 7").max_connections, Some(7));
+    assert_eq!(listener("protocol = 'tcp'").max_connections, None);
+}
+
+#[test]
+fn what_is_not_for_datagrams_is_named() {
+    let said = |more: &str| lines(&report(&minimal(more, "")));
+    let change = "remove it, or change the `protocol` of the listener";
+    assert_eq!(
+        said(
+            "protocol = 'udp'\nrefuse_with = 'reset'\nproxy_protocol = true\nalpn = ['h2']\nkeepalive = '1s'\npaths = 'strict'\n\
+             tcp_fast_open = true"
+        ),
+        [
+            format!("5:15 `refuse_with` is of connections, and this listener has datagrams | {change}"),
+            format!("6:18 `proxy_protocol` is of connections, and this listener has datagrams | {change}"),
+            format!("7:8 `alpn` is of TLS over TCP, and this listener has datagrams | {change}"),
+            format!("8:13 `keepalive` is of connections, and this listener has datagrams | {change}"),
+            format!("10:17 `tcp_fast_open` is of connections, and this listener has datagrams | {change}"),
+            format!(
+                "9:9 `paths` means something to HTTP only, and this listener carries connections as they are | {change}"
+            ),
+        ]
+    );
+    assert_eq!(
+        said("protocol = 'tcp'\nresponses = 1"),
+        [format!("5:13 `responses` is of flows of datagrams, and this listener has connections | {change}")]
+    );
+    let pool = |more: &str| lines(&report(&minimal("protocol = 'udp'", more)));
+    let misfit = |why: &str, key: &str| {
+        format!(
+            "1:1 the listener `127.0.0.1:0` has datagrams, and cannot lead to the pool `web`: {why} | remove `{key}` there, \
+             or name another pool"
+        )
+    };
+    assert_eq!(pool("tls = true"), [misfit("it has `tls`, which is over TCP", "tls")]);
+    assert_eq!(pool("protocol = 'h2'"), [misfit("its `protocol` is of requests", "protocol")]);
+    let v1 = "`proxy_protocol = \"v1\"` knows of TCP only, and `\"v2\"` of both";
+    assert_eq!(pool("proxy_protocol = 'v1'"), [misfit(v1, "proxy_protocol")]);
+    config(&minimal("protocol = 'udp'", "proxy_protocol = 'v2'"));
+}
+
+#[test]
+fn tcp_and_udp_have_ports_of_their_own() {
+    let both = |second: &str| {
+        let one = |name: &str, protocol: &str| {
+            format!("[[listener]]\nname = '{name}'\naddress = '127.0.0.1:53'\nprotocol = '{protocol}'\npool = 'dns'\n")
+        };
+        let pool = "[pool.dns]\nbackends = ['10.0.0.1:53']\n";
+        [one("first", "udp"), one("second", second), pool.to_owned()].concat()
+    };
+    config(&both("tcp"));
+    assert_eq!(
+        lines(&report(&both("udp"))),
+        ["8:11 two listeners have the address 127.0.0.1:53 | give each an address of its own"]
+    );
 }
 
 /// Two listeners, one of each kind, and a route.
@@ -154,7 +216,8 @@ fn proxy_headers_of_peers_and_for_backends() {
     let of = |more: &str| listener(&format!("proxy_protocol = {more}")).proxy_protocol;
     assert_eq!((of("false"), of("true")), (None, Some(ProxyProtocol::default())));
     let blocks = vec!["10.0.0.0/8".parse().expect("a block")];
-    let plain = ProxyProtocol { from: blocks, others: Others::Plain, timeout: Duration::from_secs(1) };
+    let plain =
+        ProxyProtocol { from: Peers { blocks, unix: false }, others: Others::Plain, timeout: Duration::from_secs(1) };
     assert_eq!(of("{ from = ['10.0.0.0/8'], others = 'plain', timeout = '1s' }"), Some(plain));
     let said = |more: &str| lines(&report(&minimal(more, "")));
     assert_eq!(
@@ -204,8 +267,12 @@ fn health_checks_are_introduced_as_the_pool_is() {
 
 #[test]
 fn options_of_sockets() {
-    let tcp = "keepalive = '30s'\ntcp_user_timeout = '10s'";
-    let options = TcpOptions { keepalive: Some(Duration::from_secs(30)), user_timeout: Some(Duration::from_secs(10)) };
+    let tcp = "keepalive = '30s'\ntcp_user_timeout = '10s'\ntcp_fast_open = true";
+    let options = TcpOptions {
+        keepalive: Some(Duration::from_secs(30)),
+        user_timeout: Some(Duration::from_secs(10)),
+        fast_open: true,
+    };
     assert_eq!((listener(tcp).tcp, pool(tcp).tcp), (options, options));
     assert_eq!(pool("keepalive = false").tcp, TcpOptions::default());
     let on = |address: &str, more: &str| minimal(more, "").replace("127.0.0.1:0", address);

@@ -74,18 +74,19 @@ fn the_example_says_what_it_says() {
         config.listeners[..1],
         [Listener {
             name: "web".into(),
-            address: "127.0.0.1:8080".parse().expect("address"),
+            address: ListenerAddress::Socket("127.0.0.1:8080".parse().expect("address")),
+            mode: None,
             ipv6_only: true,
-            tcp: TcpOptions { keepalive: Some(Duration::from_secs(60)), user_timeout: None },
+            tcp: TcpOptions { keepalive: Some(Duration::from_secs(60)), ..TcpOptions::default() },
             protocol: ListenerProtocol::Http,
             proxy_protocol: Some(ProxyProtocol {
-                from: vec!["10.0.0.0/8".parse().expect("a block")],
+                from: Peers { blocks: vec!["10.0.0.0/8".parse().expect("a block")], unix: false },
                 others: Others::Plain,
                 timeout: Duration::from_secs(5),
             }),
             pool: Some("web".into()),
             access: Access::default(),
-            trusted_proxies: vec![],
+            trusted_proxies: Peers::default(),
             forwarded: false,
             limits: Limits { max_body_size: Some(10 << 20), ..Limits::default() },
             max_connections: Some(10_000),
@@ -136,6 +137,9 @@ fn the_example_says_what_it_says() {
     let handshake_timeout = Duration::from_secs(5);
     let passing = ListenerProtocol::TlsPassthrough { carried: Carried::default(), handshake_timeout };
     assert_eq!(config.listeners[3].protocol, passing);
+    let carried = Carried { idle_timeout: Some(Duration::from_secs(5)), ..Carried::default() };
+    assert_eq!(config.listeners[4].protocol, ListenerProtocol::Udp { carried, responses: Some(1) });
+    assert_eq!(config.listeners[4].max_connections, Some(20_000));
     let first = Route {
         name: "api".into(),
         carried: false,
@@ -305,7 +309,10 @@ fn defaults_are_as_documented() {
 
     let listener = listener("");
     assert_eq!(&*listener.name, "127.0.0.1:0");
-    assert_eq!((listener.access, listener.trusted_proxies, listener.forwarded), (Access::default(), vec![], false));
+    assert_eq!(
+        (listener.access, listener.trusted_proxies, listener.forwarded),
+        (Access::default(), Peers::default(), false)
+    );
     let seconds = Duration::from_secs;
     assert_eq!(
         listener.limits,

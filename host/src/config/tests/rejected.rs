@@ -178,5 +178,5 @@ fn warnings() {
         ]
     );
     assert_eq!(loaded.warnings.summary(), "trimtab.toml: 5 warnings");
-    assert_eq!(loaded.config.listeners[0].access.allow[0].to_string(), "10.0.0.0/8");
+    assert_eq!(loaded.config.listeners[0].access.allow.blocks[0].to_string(), "10.0.0.0/8");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{config, lines, listener, minimal, report};
-use crate::config::{AccessLog, Address, CodeCache, HostPattern, PathPattern, Route};
+use crate::config::{AccessLog, Address, CodeCache, HostPattern, PathPattern, Peers, Route};
 
 /// The help for a line in the listener of a minimal configuration.
 #[track_caller]
@@ -86,17 +86,13 @@ fn numbers_and_words() {
         complaint("forwarded = \"true\""),
         "`forwarded` must be true or false, not the string \"true\" | write `true` without quotes"
     );
-    assert_eq!(
-        complaint("protocol = \"udp\""),
-        "`protocol = \"udp\"` is not available in this version | this version serves \"http\", \"tcp\" and \"tls-passthrough\""
-    );
     assert_eq!(complaint("protocol = \"htpp\""), "`protocol` cannot be \"htpp\" | did you mean `http`?");
 }
 
 #[test]
 fn blocks_of_addresses() {
     let access = listener("allow = [\"10.0.0.0/8\", \"::1\"]\ndeny = [\"10.0.0.1\"]").access;
-    let text = |blocks: &[ipnet::IpNet]| blocks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let text = |peers: &Peers| peers.blocks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     assert_eq!((text(&access.allow), text(&access.deny)), ("10.0.0.0/8 ::1/128".into(), "10.0.0.1/32".into()));
     assert_eq!(
         complaint("deny = \"10.0.0.1\""),
@@ -125,7 +121,7 @@ fn addresses_to_listen_on() {
         ("\"10.0.0.1\"", "write `\"10.0.0.1:8080\"`"),
         ("\"::1\"", "write `\"[::1]:8080\"`"),
         ("\"example.com:80\"", "write the IP address of an interface, or `\"0.0.0.0:80\"` for all"),
-        ("\"unix:/x\"", "a listener serves TCP: write an address such as `\"0.0.0.0:8080\"`"),
+        ("\"/run/x.sock\"", "write `\"unix:/run/x.sock\"` for a Unix socket"),
         ("\"\"", "write an address such as `\"0.0.0.0:8080\"`"),
     ] {
         assert_eq!(help(text), expected, "{text}");

@@ -14,12 +14,12 @@ fn map(pairs: &[(&str, &str)]) -> HeaderMap {
     headers
 }
 
-fn nets(nets: &[&str]) -> Vec<IpNet> {
-    nets.iter().map(|net| net.parse().expect("net")).collect()
+fn nets(nets: &[&str]) -> Peers {
+    Peers { blocks: nets.iter().map(|net| net.parse().expect("net")).collect(), unix: false }
 }
 
-fn peer(address: &str, trusted: &[IpNet]) -> Peer {
-    Peer::new(address.parse().expect("address"), trusted, false)
+fn peer(address: &str, trusted: &Peers) -> Peer {
+    Peer::new(Some(address.parse().expect("address")), trusted, false)
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn forged_headers_of_an_untrusted_peer_are_replaced() {
         ("x-forwarded-host", "evil"),
         ("forwarded", "for=10.0.0.1"),
     ]);
-    let client = forward(&mut headers, &peer("192.0.2.7:999", &[]), &[], false);
-    assert_eq!(client.to_string(), "192.0.2.7:999");
+    let client = forward(&mut headers, &peer("192.0.2.7:999", &nets(&[])), &nets(&[]), false);
+    assert_eq!(client.expect("the peer").to_string(), "192.0.2.7:999");
     assert_eq!(headers["x-forwarded-for"], "192.0.2.7");
     assert!(only_one(&headers, &X_FORWARDED_FOR));
     assert_eq!(headers["x-forwarded-proto"], "http");
@@ -91,7 +91,7 @@ fn a_trusted_proxy_is_believed_up_to_the_first_stranger() {
         ("x-forwarded-proto", "https"),
     ]);
     let client = forward(&mut headers, &peer("10.0.0.9:1", &trusted), &trusted, true);
-    assert_eq!(client.ip().to_string(), "198.51.100.1");
+    assert_eq!(client.expect("told").ip().to_string(), "198.51.100.1");
     assert_eq!(headers["x-forwarded-for"], "203.0.113.66, 198.51.100.1, 10.1.1.1, 10.0.0.9");
     assert_eq!(headers["x-forwarded-proto"], "https");
     assert_eq!(headers["forwarded"], "for=10.0.0.9;host=\"a\";proto=http");
@@ -102,8 +102,26 @@ fn forwarded_is_read_where_there_is_no_x_forwarded_for() {
     let trusted = nets(&["10.0.0.0/8"]);
     let mut headers = map(&[("forwarded", "for=\"[2001:db8::7]:4711\";proto=https, for=10.2.2.2")]);
     let client = forward(&mut headers, &peer("10.0.0.9:1", &trusted), &trusted, false);
-    assert_eq!(client.to_string(), "[2001:db8::7]:4711");
+    assert_eq!(client.expect("told").to_string(), "[2001:db8::7]:4711");
     assert_eq!(headers["forwarded"], "for=\"[2001:db8::7]:4711\";proto=https, for=10.2.2.2, for=10.0.0.9;proto=http");
+}
+
+#[test]
+fn a_unix_socket_has_no_address_to_tell() {
+    let nobody = Peers::default();
+    let mut headers = map(&[("host", "a"), ("x-forwarded-for", "203.0.113.66")]);
+    assert_eq!(forward(&mut headers, &Peer::new(None, &nobody, false), &nobody, true), None);
+    assert!(!headers.contains_key("x-forwarded-for"), "it was forged");
+    assert_eq!(headers["forwarded"], "for=unknown;host=\"a\";proto=http");
+
+    let trusted = Peers { unix: true, ..nets(&["10.0.0.0/8"]) };
+    let mut headers = map(&[("x-forwarded-for", "203.0.113.66, 198.51.100.1, 10.0.0.9")]);
+    let client = forward(&mut headers, &Peer::new(None, &trusted, false), &trusted, false);
+    assert_eq!(client.expect("told").ip().to_string(), "198.51.100.1");
+    assert_eq!(headers["x-forwarded-for"], "203.0.113.66, 198.51.100.1, 10.0.0.9");
+    let mut headers = HeaderMap::new();
+    assert_eq!(forward(&mut headers, &Peer::new(None, &trusted, false), &trusted, false), None);
+    assert!(!headers.contains_key("x-forwarded-for"));
 }
 
 #[test]
@@ -148,7 +166,7 @@ proptest! {
         if headers.contains_key("te") {
             prop_assert_eq!(&headers["te"], "trailers");
         }
-        let nets = if trusted { nets(&["10.0.0.0/8"]) } else { vec![] };
+        let nets = if trusted { nets(&["10.0.0.0/8"]) } else { Peers::default() };
         let peer = peer("10.0.0.9:1", &nets);
         let client = forward(&mut headers, &peer, &nets, false);
         prop_assert!(headers["x-forwarded-for"].as_bytes().ends_with(b"10.0.0.9"));

@@ -67,7 +67,7 @@ impl Strict {
 
     /// Ready when there is something to read, or the client has left.
     pub(in crate::proxy) fn poll_stirs(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.socket.tcp().poll_read_ready(cx).map(drop)
+        self.socket.below().poll_read_ready(cx).map(drop)
     }
 
     /// The bare socket.

@@ -95,7 +95,7 @@ impl Pipe {
 
 #[cfg(target_os = "linux")]
 fn splice(from: impl AsFd, to: impl AsFd, most: usize) -> io::Result<usize> {
-    Ok(rustix_pipe::pipe::splice(from, None, to, None, most, rustix_pipe::pipe::SpliceFlags::NONBLOCK)?)
+    Ok(nix::fcntl::splice(from, None, to, None, most, nix::fcntl::SpliceFFlags::SPLICE_F_NONBLOCK)?)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -6,10 +6,10 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncWriteExt, Interest};
 
 use crate::proxy::Proxy;
+use crate::proxy::bare::Bare;
 use crate::proxy::deadline::Watch;
 use crate::proxy::door::Door;
 use crate::proxy::http1::LAST_CALL;
@@ -25,7 +25,7 @@ pub(super) type Heard = (Hello, Vec<u8>);
 pub(super) async fn hear(
     proxy: &Proxy,
     door: &Door,
-    socket: &mut TcpStream,
+    socket: &mut Bare,
     watch: &Watch,
     timeout: Duration,
 ) -> Result<Heard, End> {
@@ -45,12 +45,12 @@ pub(super) async fn hear(
     .await
 }
 
-async fn read(proxy: &Proxy, socket: &mut TcpStream) -> Result<Heard, End> {
+async fn read(proxy: &Proxy, socket: &mut Bare) -> Result<Heard, End> {
     // Made when there is something to read.
     let mut reader = None;
     let mut kept = Vec::new();
     loop {
-        socket.readable().await.map_err(|_| End::ClientLeft)?;
+        socket.ready(Interest::READABLE).await.map_err(|_| End::ClientLeft)?;
         let before = kept.len();
         let read = {
             let scratch = &mut proxy.scratch.borrow_mut()[..];

@@ -4,7 +4,8 @@
 //! Nothing is read here, so what it said is there for a backend.
 
 use tokio::io::Interest;
-use tokio::net::TcpStream;
+
+use crate::proxy::bare::Bare;
 
 /// What shows that nothing more comes, and is not there while there is only something to read.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -15,7 +16,7 @@ const ENDED: Interest = Interest::ERROR;
 
 /// Ready when the client has left: by a reset, or by an end before it has said anything. Where it speaks TLS an end is
 /// enough: the last that is said in it is unread, and no handshake goes on from one side.
-pub(super) async fn left(socket: &TcpStream, speaks_tls: bool) {
+pub(super) async fn left(socket: &Bare, speaks_tls: bool) {
     let ended = socket.ready(ENDED).await.is_ok();
     if !ended || speaks_tls || !matches!(socket.take_error(), Ok(None)) {
         return;

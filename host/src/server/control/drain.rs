@@ -10,6 +10,8 @@ impl Control {
     pub(super) async fn drain(&mut self, why: &str, signals: &mut Signals) {
         tracing::info!(why, timeout = ?self.drain_timeout, "draining");
         self.overview.set_ready(false);
+        // Before the sockets are closed: who comes now is told that there is nobody, and not left in the queue.
+        self.socket_files.clear();
         for worker in &self.workers {
             worker.tell(Command::Drain(self.drain_timeout));
         }

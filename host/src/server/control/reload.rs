@@ -1,8 +1,8 @@
 //! Another configuration in place of the one that runs: read, checked and built whole, or nothing changes.
 
+mod opened;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
+use self::opened::{Opened, open};
 use super::context::Context;
 use super::plugins::{Policy, Record, Stage};
 use super::turn::{Operation, Then};
@@ -21,7 +22,6 @@ use crate::plugin::{BUILT_IN, Definition, Registry, Source};
 use crate::server::StartError;
 use crate::server::assembly::{self, Assembly, Before, Definitions, Means, assemble};
 use crate::server::secret::Secret;
-use crate::server::sockets::listen;
 use crate::snapshot::{Element, Slot, Told};
 use crate::worker::Changeover;
 
@@ -75,14 +75,6 @@ pub(super) struct Built {
     /// What plugins had been told when it was built.
     told: HashMap<Arc<str>, Arc<Told>>,
     outcome: Result<(Assembly, Opened), Vec<StartError>>,
-}
-
-/// Sockets of new listeners.
-#[derive(Default)]
-pub(super) struct Opened {
-    /// For each worker.
-    sockets: Vec<Vec<(Arc<str>, TcpListener)>>,
-    addresses: Vec<(Arc<str>, SocketAddr)>,
 }
 
 impl Control {
@@ -221,12 +213,16 @@ impl Control {
         // A new socket is what a name means now, then one that was another's, then its own.
         let before = self.overview.listeners();
         let mut addresses = opened.addresses;
-        let address = |name: &Arc<str>| before.iter().find(|(known, _)| known == name).map(|(_, address)| *address);
+        let address =
+            |name: &Arc<str>| before.iter().find(|(known, _)| known == name).map(|(_, address)| address.clone());
         addresses.extend(renamed.iter().filter_map(|(old, new)| Some((Arc::clone(new), address(old)?))));
         addresses.extend(before.iter().cloned());
         let position = |name: &str| addresses.iter().find(|(known, _)| **known == *name).cloned();
         self.overview
             .set_listeners(snapshot.listeners.iter().filter_map(|listener| position(&listener.name)).collect());
+        self.socket_files.extend(opened.files);
+        // Before the workers close those that are gone: see `drain`.
+        self.socket_files.follow(&reload.config.listeners);
         let mut sockets = opened.sockets.into_iter();
         let changeovers = crews.into_iter().map(|crew| Changeover {
             crew,
@@ -388,34 +384,12 @@ async fn try_out(
     Ok(())
 }
 
-/// Binds the listeners that are new.
-async fn open(config: &Config, before: &Config, workers: usize) -> Result<Opened, StartError> {
-    let mut opened = Opened { sockets: (0..workers).map(|_| Vec::new()).collect(), addresses: Vec::new() };
-    for listener in &config.listeners {
-        if before.listeners.iter().any(|before| assembly::continues(before, listener)) {
-            continue;
-        }
-        let (name, address) = (Arc::clone(&listener.name), listener.address);
-        let failed = |error| StartError::Listen { name: Arc::clone(&name), address, error };
-        let (address, bound) = bind(address, listener.ipv6_only, workers).await.map_err(failed)?;
-        opened.addresses.push((Arc::clone(&name), address));
-        for (sockets, socket) in opened.sockets.iter_mut().zip(bound) {
-            sockets.push((Arc::clone(&name), socket));
-        }
-    }
-    Ok(opened)
-}
-
-/// Binds an address, which a listener that was just closed may let go of in a moment.
-async fn bind(address: SocketAddr, ipv6_only: bool, workers: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
-    const TRIES: usize = 20;
-    for _ in 1..TRIES {
-        match listen(address, ipv6_only, workers) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::time::sleep(SOON).await,
-            bound => return bound,
-        }
-    }
-    listen(address, ipv6_only, workers)
+/// Whether a listener that goes on is to be fast to open, or no longer.
+fn opens_otherwise(before: &Config, next: &Config) -> bool {
+    let pairs = before.listeners.iter().flat_map(|before| next.listeners.iter().map(move |next| (before, next)));
+    pairs
+        .into_iter()
+        .any(|(before, next)| assembly::continues(before, next) && before.tcp.fast_open != next.tcp.fast_open)
 }
 
 /// What is different, and stays as it is until the process starts again.
@@ -428,6 +402,7 @@ fn lasting(before: &Config, next: &Config) -> Vec<&'static str> {
         (old.code_cache != new.code_cache, "[server] code_cache"),
         (before.admin != next.admin, "[admin]"),
         (before.log != next.log, "[log]"),
+        (opens_otherwise(before, next), "tcp_fast_open of a [[listener]]"),
     ];
     changed.into_iter().filter_map(|(changed, what)| changed.then_some(what)).collect()
 }

@@ -28,7 +28,7 @@ use crate::server::descriptors;
 use crate::server::faults::Faults;
 use crate::server::health::Roster;
 use crate::server::secret::Secret;
-use crate::server::sockets::listen;
+use crate::server::sockets::{self, SocketFiles};
 use crate::server::watch::Digest;
 use crate::snapshot::Event;
 use crate::telemetry::access::Writer;
@@ -55,12 +55,14 @@ impl Control {
         let count = config.server.workers;
         let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
+        let mut socket_files = SocketFiles::default();
         for listener in &config.listeners {
-            let (name, address) = (Arc::clone(&listener.name), listener.address);
+            let (name, address) = (Arc::clone(&listener.name), listener.address.clone());
             let failed = |error| StartError::Listen { name, address, error };
-            let (address, bound) = listen(address, listener.ipv6_only, count).map_err(failed)?;
-            addresses.push((Arc::clone(&listener.name), address));
-            for (worker, socket) in bound.into_iter().enumerate() {
+            let bound = sockets::open(listener, count).map_err(failed)?;
+            addresses.push((Arc::clone(&listener.name), bound.address));
+            socket_files.extend(bound.file);
+            for (worker, socket) in bound.sockets.into_iter().enumerate() {
                 sockets[worker].push((Arc::clone(&listener.name), socket));
             }
         }
@@ -134,6 +136,7 @@ impl Control {
             checked,
             roster: Roster::new(move |answer| drop(answers.send(Done::Checked(Box::new(answer))))),
             certificates,
+            socket_files,
             watcher: None,
             done,
         };

@@ -8,39 +8,46 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use socket2::{Domain, Socket, Type};
 use trimtab_tests::wire::Wire;
-use trimtab_tests::{Backend, Folder, Greeter, Host, Setup, eventually, plugin};
+use trimtab_tests::{Asker, Backend, Folder, Greeter, Host, Reflector, Setup, eventually, plugin};
 
 use super::{TCP, ended, greeted, greeting, outcomes};
 
 /// Protocols, which are also the names of their listeners.
-const PROTOCOLS: [&str; 3] = ["http", "tcp", "tls-passthrough"];
+const PROTOCOLS: [&str; 4] = ["http", "tcp", "tls-passthrough", "udp"];
 
-/// Backends `a`, `b` and `c` that speak HTTP, and others that greet.
+/// Backends `a`, `b` and `c` that speak HTTP, others that greet, and others that answer datagrams.
 struct Fleet {
     requests: [Backend; 3],
     connections: [Greeter; 3],
+    datagrams: [Reflector; 3],
 }
 
 impl Fleet {
     fn new() -> Self {
         let names = ["a", "b", "c"];
-        Self { requests: names.map(Backend::echo), connections: names.map(Greeter::new) }
+        Self {
+            requests: names.map(Backend::echo),
+            connections: names.map(Greeter::new),
+            datagrams: names.map(Reflector::new),
+        }
     }
 
     /// One listener for each protocol, and pools with these lines.
     fn host(&self, pool: &str) -> Host {
         let [a, b, c] = self.requests.each_ref().map(Backend::entry);
         let [d, e, f] = self.connections.each_ref().map(Greeter::entry);
+        let [g, h, i] = self.datagrams.each_ref().map(Reflector::entry);
         let listener = |protocol: &str, pool: &str| {
             format!(
                 "[[listener]]\nname = '{protocol}'\naddress = '127.0.0.1:0'\nprotocol = '{protocol}'\npool = '{pool}'\n"
             )
         };
         let more = format!(
-            "{}{}{}[pool.carried]\nbackends = [{d}, {e}, {f}]\n{pool}\n",
+            "{}{}{}{}[pool.carried]\nbackends = [{d}, {e}, {f}]\n{pool}\n[pool.datagrams]\nbackends = [{g}, {h}, {i}]\n{pool}\n",
             listener("http", "web"),
             listener("tcp", "carried"),
             listener("tls-passthrough", "carried"),
+            listener("udp", "datagrams"),
         );
         Setup::of([a, b, c]).pool(pool).more(&more).start()
     }
@@ -48,6 +55,9 @@ impl Fleet {
 
 /// Who serves a client of this address.
 fn served(host: &Host, protocol: &str, client: IpAddr) -> String {
+    if protocol == "udp" {
+        return Asker::from(client, host.address_of(protocol)).served();
+    }
     let mut wire = connected(host.address_of(protocol), client);
     match protocol {
         "http" => {
@@ -89,7 +99,7 @@ fn address(number: usize) -> IpAddr {
 fn decided(host: &Host, plugin: &str) {
     eventually("it was asked for both pools", || {
         let metrics = host.metrics();
-        ["web", "carried"]
+        ["web", "carried", "datagrams"]
             .iter()
             .all(|pool| metrics.sum("trimtab_decision_seconds_count", &[("plugin", plugin), ("pool", pool)]) > 0.0)
     });
@@ -158,7 +168,8 @@ fn an_affinity_by_address_binds_by_every_protocol() {
         }
     }
     let found = |pool: &str| host.metrics().sum("trimtab_affinity_found_total", &[("pool", pool)]);
-    eventually("they were found", || found("web") >= 36.0 && found("carried") >= 84.0);
+    let all = || [found("web") >= 36.0, found("carried") >= 84.0, found("datagrams") >= 36.0];
+    eventually("they were found", || all() == [true; 3]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! One connection that is carried as it is, as counters and the access log see it.
+//! One connection, or one flow of datagrams, that is carried as it is, as counters and the access log see it.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -6,38 +6,40 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::Proxy;
+use super::carry::{Ending, Reason};
+use super::error::Error;
+use super::relay::{Relay, Side};
+use super::whom::Whom;
 use crate::decide::OutcomeKind;
 use crate::pool::{InFlight, Place};
-use crate::proxy::Proxy;
-use crate::proxy::carry::{Ending, Reason};
-use crate::proxy::error::Error;
-use crate::proxy::relay::{Relay, Side};
 use crate::snapshot::{Ledger, View};
 use crate::telemetry::carried::{Carried, End};
 
-/// Begins when a connection was accepted and ends, when dropped, with it.
-pub(in crate::proxy) struct Passage {
+/// Begins when a connection was accepted, or with the first datagram of a flow, and ends, when dropped, with it.
+pub(super) struct Passage {
     proxy: Rc<Proxy>,
     ledger: Rc<Ledger>,
     listener: usize,
     /// Position of the pool, or one behind the last for none.
     pool: usize,
-    client: SocketAddr,
+    client: Option<SocketAddr>,
     server_name: Option<Arc<str>>,
     began: Instant,
     attempts: u32,
     upstream: u64,
     downstream: u64,
     end: End,
-    /// The attempt that has a connection.
+    /// The attempt that has reached a backend, and whether the backend has said anything since.
     in_flight: Option<InFlight>,
+    is_well: bool,
     /// In a pool that takes so many and no more. Dropped behind the attempt.
-    pub(in crate::proxy) place: Option<Place>,
+    pub(super) place: Option<Place>,
 }
 
 impl Passage {
     /// One of this client, by the listener at this position.
-    pub(in crate::proxy) fn begin(proxy: &Rc<Proxy>, view: &View, listener: usize, client: SocketAddr) -> Box<Self> {
+    pub(super) fn begin(proxy: &Rc<Proxy>, view: &View, listener: usize, client: Option<SocketAddr>) -> Box<Self> {
         let (ledger, pool) = (Rc::clone(&view.ledger), view.ledger.no_pool());
         let passage = Box::new(Self {
             proxy: Rc::clone(proxy),
@@ -52,6 +54,7 @@ impl Passage {
             downstream: 0,
             end: End::ClientLeft,
             in_flight: None,
+            is_well: false,
             place: None,
         });
         passage.count(|carried| carried.open.add(1));
@@ -59,7 +62,7 @@ impl Passage {
     }
 
     /// It is decided in this view, where its listener has this position.
-    pub(in crate::proxy) fn sees(&mut self, view: &View, listener: usize) {
+    pub(super) fn sees(&mut self, view: &View, listener: usize) {
         self.count(|carried| carried.open.subtract(1));
         (self.pool, self.listener) = (view.ledger.no_pool(), listener);
         self.ledger = Rc::clone(&view.ledger);
@@ -67,50 +70,77 @@ impl Passage {
     }
 
     /// The client asked for this name.
-    pub(in crate::proxy) fn names(&mut self, server_name: Option<Arc<str>>) {
+    pub(super) fn names(&mut self, server_name: Option<Arc<str>>) {
         self.server_name = server_name;
     }
 
     /// It goes to this pool.
-    pub(in crate::proxy) fn enter_pool(&mut self, pool: usize) {
+    pub(super) fn enter_pool(&mut self, pool: usize) {
         self.count(|carried| carried.open.subtract(1));
         self.pool = pool;
         self.count(|carried| carried.open.add(1));
     }
 
     /// One more backend is tried.
-    pub(in crate::proxy) fn attempted(&mut self) {
+    pub(super) fn attempted(&mut self) {
         self.attempts += 1;
     }
 
-    /// A backend has accepted it.
-    pub(in crate::proxy) fn connected(&mut self, in_flight: InFlight) {
-        self.in_flight = Some(in_flight);
+    /// It goes to the backend of this attempt.
+    pub(super) fn reached(&mut self, in_flight: InFlight) {
+        (self.in_flight, self.is_well) = (Some(in_flight), false);
     }
 
-    /// Bytes have moved. The first from the backend say that it is well.
-    pub(in crate::proxy) fn moved(&mut self, relay: &Relay) {
-        let (upstream, downstream) = (relay.to_backend(), relay.to_client());
-        if self.downstream == 0
-            && downstream > 0
+    /// The backend has answered for the first time: it has accepted the connection, or sent a datagram.
+    pub(super) fn answered(&mut self) {
+        let Some(in_flight) = &mut self.in_flight else { return };
+        let now = Instant::now();
+        let latency = in_flight.connected(now);
+        in_flight.member().backend.load.sample(latency, self.proxy.clock.unix_us(now));
+    }
+
+    /// The backend has said something, which says that it is well.
+    pub(super) fn heard(&mut self) {
+        if !std::mem::replace(&mut self.is_well, true)
             && let Some(in_flight) = &mut self.in_flight
         {
             in_flight.is_well();
         }
-        self.count(|carried| {
-            carried.upstream.add(upstream - self.upstream);
-            carried.downstream.add(downstream - self.downstream);
-        });
-        (self.upstream, self.downstream) = (upstream, downstream);
     }
 
-    /// It ends before anything was carried.
-    pub(in crate::proxy) fn fails(&mut self, end: End) {
+    /// The backend is left, as it turned out in this way; another may be reached.
+    pub(super) fn leaves(&mut self, outcome: Option<OutcomeKind>) {
+        if let (Some(mut in_flight), Some(outcome)) = (self.in_flight.take(), outcome) {
+            in_flight.set_outcome(outcome);
+        }
+    }
+
+    /// So much has been carried in all.
+    pub(super) fn moved(&mut self, relay: &Relay) {
+        let (upstream, downstream) = (relay.to_backend(), relay.to_client());
+        if downstream > 0 {
+            self.heard();
+        }
+        self.carried(upstream - self.upstream, downstream - self.downstream);
+    }
+
+    /// So many bytes more have been carried.
+    pub(super) fn carried(&mut self, upstream: u64, downstream: u64) {
+        self.count(|carried| {
+            carried.upstream.add(upstream);
+            carried.downstream.add(downstream);
+        });
+        self.upstream += upstream;
+        self.downstream += downstream;
+    }
+
+    /// It ends for this reason, which says nothing of its backend.
+    pub(super) fn fails(&mut self, end: End) {
         self.end = end;
     }
 
     /// It was carried, and that is how it ended.
-    pub(in crate::proxy) fn ends(&mut self, ending: &Ending) {
+    pub(super) fn ends(&mut self, ending: &Ending) {
         let (end, outcome) = match ending {
             Ending::Finished => (End::Finished, OutcomeKind::Success),
             Ending::Broken(broken) if broken.side == Side::Client => (End::ClientReset, OutcomeKind::Cancelled),
@@ -122,14 +152,15 @@ impl Passage {
             Ending::Ours(Reason::Stop) => (End::Stopped, OutcomeKind::Cancelled),
         };
         self.end = end;
-        if self.downstream == 0
+        if !self.is_well
             && let Some(in_flight) = &mut self.in_flight
         {
             in_flight.set_outcome(outcome);
         }
     }
 
-    fn count(&self, count: impl FnOnce(&Carried)) {
+    /// Counts something more of it.
+    pub(super) fn count(&self, count: impl FnOnce(&Carried)) {
         if let Some(carried) = self.ledger.carried(self.listener, self.pool, self.proxy.worker) {
             count(carried);
         }
@@ -147,7 +178,7 @@ impl Passage {
         let _ = write!(
             line,
             "{time} {} {name} {pool} {backend} {} 0 {} {} \"{protocol} {}\" - {} {}",
-            self.client,
+            Whom(self.client),
             self.attempts,
             self.downstream,
             took.as_micros(),
