@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use nix::libc;
 use nix::sys::socket::setsockopt;
+use nix::{libc, setsockopt_impl, sockopt_impl};
 use socket2::Socket;
 
 /// Connections that may have sent with their first packet, and have not said yet that they are who they say they are.
@@ -15,7 +15,7 @@ const SYSTEM: &str = "/proc/sys/net/ipv4/tcp_fastopen";
 /// The bit of [`SYSTEM`] that allows it of clients.
 const OF_CLIENTS: u32 = 2;
 
-nix::sockopt_impl!(
+sockopt_impl!(
     /// How many may be pending so; 0: nobody may send with the first packet (`TCP_FASTOPEN`).
     Pending,
     SetOnly,
