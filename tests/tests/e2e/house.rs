@@ -22,7 +22,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("toml", &["config/schema", "config/syntax"]),
     ("governor", &["rate"]),
     ("proxy_header", &["proxy_protocol"]),
-    ("nix", &["proxy/relay/splice", "proxy/bare", "pool/dial", "server/sockets"]),
+    ("nix", &["proxy/relay/splice", "proxy/bare", "pool/connect", "pool/dial", "server/sockets"]),
     ("quinn_udp", &["proxy/udp"]),
     ("annotate_snippets", &["config"]),
     ("notify", &["server/watch"]),
