@@ -16,7 +16,7 @@ macro_rules! complain {
 }
 
 mod demo;
-mod inspect;
+mod plugin;
 mod status;
 
 use std::io::IsTerminal;
@@ -60,9 +60,9 @@ enum Command {
         #[arg(long, default_value = "round-robin")]
         balancer: String,
     },
-    /// Look at plugins.
+    /// Work on plugins.
     #[command(subcommand)]
-    Plugin(Plugin),
+    Plugin(plugin::Plugin),
     /// Show pools, backends and plugins of a running process.
     Status {
         /// Its admin API: `127.0.0.1:9901` or `unix:/path`.
@@ -77,25 +77,13 @@ enum Command {
     },
 }
 
-#[derive(Subcommand)]
-enum Plugin {
-    /// Say what a component imports, exports and asks for, and whether it would be admitted.
-    Inspect {
-        /// The component.
-        file: PathBuf,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run { config } => read(&config).map_or(ExitCode::FAILURE, |config_read| run(&config, config_read)),
         Command::Check { config } => check(&config),
         Command::Demo { port, balancer } => demo::run(port, &balancer),
-        Command::Plugin(Plugin::Inspect { file, json }) => inspect::run(&file, json),
+        Command::Plugin(command) => plugin::run(command),
         Command::Status { admin, json, over } => status::run(&admin, json, over),
     }
 }

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod health;
+pub mod lab;
 pub mod plugin;
 pub mod pool;
 pub mod proxy;

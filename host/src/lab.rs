@@ -1,0 +1,7 @@
+//! Plugins without traffic: the same components in the same sandboxes as on a worker, with made-up tables, clients and time.
+//!
+//! [`subject`] is what is looked at, [`world`] what it is put into. It does no I/O but to read components, knows no sockets, and
+//! all chance and time in it come from a seed.
+
+pub mod subject;
+pub mod world;

@@ -1,0 +1,100 @@
+//! What is looked at: a component, by file or by the name of a built-in, with its settings and its key.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::PluginLimits;
+use crate::decide::{Key, LocalTable, PoolLoad, Row};
+use crate::plugin::{BUILT_IN, BuildError, Built, Definition, LoadError, Registry, Seat, Source};
+
+/// Bytes of a plugin's table: the default of the configuration.
+const TABLE: usize = 16 << 20;
+
+/// What the host puts in the settings of affinities: 32 bytes in base64.
+const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// A plugin that is loaded, and how it is used.
+#[derive(Clone)]
+pub struct Subject {
+    /// Its component.
+    pub definition: Arc<Definition>,
+    /// A JSON object.
+    pub settings: Arc<str>,
+    /// `key` of the configuration; where empty, the plan's keys hold.
+    pub keys: Vec<Key>,
+}
+
+/// Where a subject is put.
+pub struct Place {
+    /// The table that it starts with.
+    pub rows: Arc<[Row]>,
+    /// The numbers of the pool.
+    pub load: Arc<PoolLoad>,
+    /// For a router: the pools that it chooses between, and their numbers.
+    pub pools: Arc<[(Arc<str>, Arc<PoolLoad>)]>,
+    /// The worker, 0 to `workers` - 1.
+    pub worker: u32,
+    /// Number of workers.
+    pub workers: u32,
+}
+
+impl Place {
+    /// One worker, and this table.
+    pub fn of(rows: &[Row], load: &Arc<PoolLoad>) -> Self {
+        Self { rows: rows.into(), load: Arc::clone(load), pools: Arc::default(), worker: 0, workers: 1 }
+    }
+}
+
+impl Subject {
+    /// Loads what is called so: a built-in, or else a file. What is a path (has a `/` or a `.`) is never a built-in.
+    ///
+    /// # Errors
+    /// Why it cannot be loaded.
+    ///
+    /// # Panics
+    /// In an asynchronous context.
+    pub fn load(registry: &Registry, called: &str, limits: PluginLimits) -> Result<Self, LoadError> {
+        let (name, source) = if BUILT_IN.contains(&called) {
+            (called, Source::BuiltIn)
+        } else {
+            let stem = Path::new(called).file_stem().and_then(|stem| stem.to_str()).unwrap_or(called);
+            (stem, Source::File(PathBuf::from(called)))
+        };
+        let definition = registry.load_blocking(name.into(), source, limits)?;
+        Ok(Self { definition, settings: "{}".into(), keys: Vec::new() })
+    }
+
+    /// An instance of it in its place, with a table of `[plugin]` of its own.
+    ///
+    /// # Errors
+    /// What the plugin does not accept, or what went wrong.
+    ///
+    /// # Panics
+    /// In an asynchronous context.
+    pub fn seat<I: Built>(&self, registry: &Registry, place: Place) -> Result<I, BuildError> {
+        registry.build_blocking(Seat {
+            definition: Arc::clone(&self.definition),
+            pool: "web".into(),
+            worker: place.worker,
+            workers: place.workers,
+            settings: self.told().into(),
+            keys: self.keys.clone(),
+            load: place.load,
+            rows: place.rows,
+            pools: place.pools,
+            table: Arc::new(LocalTable::new(TABLE)),
+        })
+    }
+
+    /// The settings, with a secret where there would be one.
+    fn told(&self) -> String {
+        let is_affinity = self.definition.roles().contains(&"affinity");
+        match self.settings.trim_start().strip_prefix('{') {
+            Some(rest) if is_affinity && !self.settings.contains("\"secret\"") => {
+                let comma = if rest.trim_start().starts_with('}') { "" } else { ", " };
+                format!("{{\"secret\": \"{SECRET}\"{comma}{rest}")
+            }
+            _ => (*self.settings).to_owned(),
+        }
+    }
+}
