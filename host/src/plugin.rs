@@ -24,6 +24,7 @@ mod v0_1;
 mod voice;
 mod wasi;
 
+pub use budget::thread_time;
 pub use built_in::NAMES as BUILT_IN;
 pub use code_cache::folder as code_cache_folder;
 pub use component::{LoadError, LoadReason};

@@ -1,6 +1,7 @@
 //! `trimtab plugin`: what is done with a plugin before it is let near traffic. Each command has a file of its own.
 
 mod inspect;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,11 +19,14 @@ pub(super) enum Plugin {
         #[arg(long)]
         json: bool,
     },
+    /// Try whether a component keeps the contract, over thousands of random tables.
+    Test(test::Arguments),
 }
 
 /// Runs one.
 pub(super) fn run(command: Plugin) -> ExitCode {
     match command {
         Plugin::Inspect { file, json } => inspect::run(&file, json),
+        Plugin::Test(arguments) => test::run(&arguments),
     }
 }

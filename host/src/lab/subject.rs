@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::PluginLimits;
-use crate::decide::{Key, LocalTable, PoolLoad, Row};
+use crate::decide::{Key, LocalTable, PoolLoad, Row, Table};
 use crate::plugin::{BUILT_IN, BuildError, Built, Definition, LoadError, Registry, Seat, Source};
 
 /// Bytes of a plugin's table: the default of the configuration.
@@ -36,13 +36,20 @@ pub struct Place {
     pub worker: u32,
     /// Number of workers.
     pub workers: u32,
+    /// What the instances share; none: this one has a table of its own.
+    pub table: Option<Arc<dyn Table>>,
 }
 
 impl Place {
     /// One worker, and this table.
     pub fn of(rows: &[Row], load: &Arc<PoolLoad>) -> Self {
-        Self { rows: rows.into(), load: Arc::clone(load), pools: Arc::default(), worker: 0, workers: 1 }
+        Self { rows: rows.into(), load: Arc::clone(load), pools: Arc::default(), worker: 0, workers: 1, table: None }
     }
+}
+
+/// A table that nobody else has.
+pub fn own_table() -> Arc<dyn Table> {
+    Arc::new(LocalTable::new(TABLE))
 }
 
 impl Subject {
@@ -64,7 +71,7 @@ impl Subject {
         Ok(Self { definition, settings: "{}".into(), keys: Vec::new() })
     }
 
-    /// An instance of it in its place, with a table of `[plugin]` of its own.
+    /// An instance of it in its place.
     ///
     /// # Errors
     /// What the plugin does not accept, or what went wrong.
@@ -82,7 +89,7 @@ impl Subject {
             load: place.load,
             rows: place.rows,
             pools: place.pools,
-            table: Arc::new(LocalTable::new(TABLE)),
+            table: place.table.unwrap_or_else(own_table),
         })
     }
 

@@ -43,7 +43,7 @@ impl Budget {
 }
 
 /// Processor time that the calling thread has used.
-pub(super) fn thread_time() -> Duration {
+pub fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     // Neither field is ever negative; zero would merely stop nobody.
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))

@@ -28,6 +28,11 @@ impl RouterInstance {
     pub fn is_poisoned(&self) -> bool {
         self.guest.is_poisoned()
     }
+
+    /// Bytes of all its memories.
+    pub fn memory(&self) -> usize {
+        self.guest.sandbox().memory.used()
+    }
 }
 
 impl Built for RouterInstance {

@@ -11,6 +11,13 @@ pub struct ShaperInstance {
     exports: ShaperExports,
 }
 
+impl ShaperInstance {
+    /// Bytes of all its memories.
+    pub fn memory(&self) -> usize {
+        self.guest.sandbox().memory.used()
+    }
+}
+
 impl Built for ShaperInstance {
     fn seat(seat: Seat) -> Result<Self, BuildReason> {
         if !seat.keys.is_empty() {

@@ -1,0 +1,201 @@
+//! Whether a plugin keeps the contract: properties that hold for any plugin, whatever it decides, over random tables, requests and
+//! changes. All of them come from a seed, so that a failure is found again.
+//!
+//! What a worker would count as a fault is a failure here. How good a plugin is, is not judged: see [`spread`](super::spread).
+
+mod affinity;
+mod asked;
+mod chance;
+mod handoff;
+mod router;
+mod shaper;
+mod tabled;
+
+use std::time::Duration;
+
+use super::subject::Subject;
+use crate::plugin::{AffinityInstance, BalancerInstance, BuildError, BuildReason, Registry};
+
+/// How much is tried, and from what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What all chance comes from.
+    pub seed: u64,
+    /// Random tables of each group.
+    pub tables: u32,
+    /// Pools that a router chooses between.
+    pub pools: Vec<String>,
+}
+
+/// What became of a property.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It holds, as far as was tried.
+    Holds,
+    /// It holds, but not by much, or nothing could be seen of it.
+    Doubtful,
+    /// It does not.
+    Fails,
+    /// It has no meaning for this plugin.
+    Skipped,
+}
+
+impl Status {
+    /// For people and for JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Doubtful => "doubtful",
+            Self::Fails => "fails",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// A property, and what was seen of it.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Its name, one word.
+    pub property: &'static str,
+    /// What became of it.
+    pub status: Status,
+    /// What was tried, or what went wrong and where.
+    pub evidence: String,
+}
+
+/// The worst that a plugin took, and what it may take.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Worst {
+    /// Processor time of a decision, and its deadline.
+    pub decision: (Duration, Duration),
+    /// The same of an `update`, of 10 000 backends.
+    pub update: (Duration, Duration),
+    /// Bytes of memory, and its limit.
+    pub memory: (usize, usize),
+}
+
+/// All that was found of a plugin in one role.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// `balancer`, `affinity`, `router` or `shaper`.
+    pub role: &'static str,
+    /// One for each property.
+    pub findings: Vec<Finding>,
+    /// Of those that did not fault.
+    pub worst: Worst,
+}
+
+impl Report {
+    /// Whether nothing failed; if `strict`, nothing is doubtful either.
+    pub fn passes(&self, strict: bool) -> bool {
+        self.findings.iter().all(|finding| match finding.status {
+            Status::Holds | Status::Skipped => true,
+            Status::Doubtful => !strict,
+            Status::Fails => false,
+        })
+    }
+}
+
+/// What was tried, in words, or what went wrong.
+type Seen = Result<(Status, String), Failed>;
+
+/// A property does not hold.
+enum Failed {
+    /// In these words.
+    Broken(String),
+    /// There is no instance to try it on.
+    NoInstance(BuildError),
+}
+
+impl From<BuildError> for Failed {
+    fn from(error: BuildError) -> Self {
+        Self::NoInstance(error)
+    }
+}
+
+/// What a group has at hand.
+struct Bench<'a> {
+    registry: &'a Registry,
+    subject: &'a Subject,
+    options: &'a Options,
+    worst: Worst,
+}
+
+impl Bench<'_> {
+    fn failed(&self, place: &str, error: impl std::fmt::Display) -> Failed {
+        Failed::Broken(format!("{place}, seed {}: {error}", self.options.seed))
+    }
+}
+
+/// A group: the property's name, and how it is tried.
+type Group = (&'static str, fn(&mut Bench<'_>) -> Seen);
+
+/// Tries all properties of `role` that `subject` has. `begun` is told the name of each.
+///
+/// # Errors
+/// It does not accept its settings, so nothing can be tried.
+///
+/// # Panics
+/// In an asynchronous context.
+pub fn examine(
+    registry: &Registry,
+    subject: &Subject,
+    role: &'static str,
+    options: &Options,
+    mut begun: impl FnMut(&'static str),
+) -> Result<Report, BuildError> {
+    let limits = subject.definition.limits();
+    let worst = Worst {
+        decision: (Duration::ZERO, limits.deadline),
+        update: (Duration::ZERO, limits.update_deadline),
+        memory: (0, limits.memory),
+    };
+    let mut bench = Bench { registry, subject, options, worst };
+    let groups: Vec<Group> = match role {
+        "balancer" => tabled::groups::<BalancerInstance>().into(),
+        "affinity" => {
+            let mut groups = tabled::groups::<AffinityInstance>().to_vec();
+            groups.push(("binding", affinity::binding));
+            groups
+        }
+        "router" => router::GROUPS.into(),
+        _ => shaper::GROUPS.into(),
+    };
+    let mut findings = Vec::new();
+    for (property, group) in groups {
+        begun(property);
+        let (status, evidence) = match group(&mut bench) {
+            Ok(seen) => seen,
+            Err(Failed::Broken(why)) => (Status::Fails, why),
+            // Its settings, or its first table: nothing else would go better.
+            Err(Failed::NoInstance(error)) if matches!(error.reason, BuildReason::Configure(_)) => return Err(error),
+            Err(Failed::NoInstance(error)) => (Status::Fails, error.reason.to_string()),
+        };
+        findings.push(Finding { property, status, evidence });
+    }
+    begun("headroom");
+    findings.push(headroom(&bench.worst));
+    Ok(Report { role, findings, worst: bench.worst })
+}
+
+/// How near it came to its limits. Beyond half of one, a busier or slower machine may be too much.
+fn headroom(worst: &Worst) -> Finding {
+    let share = |(took, most): (Duration, Duration)| took.as_secs_f64() / most.as_secs_f64().max(f64::MIN_POSITIVE);
+    let memory = worst.memory.0 as f64 / (worst.memory.1 as f64).max(1.0);
+    let most = share(worst.decision).max(share(worst.update)).max(memory);
+    let status = if most > 0.5 { Status::Doubtful } else { Status::Holds };
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    let mebi = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+    let mut evidence = format!(
+        "at worst {:.0} of {:.0} µs for a decision, {:.1} of {:.0} MiB",
+        micros(worst.decision.0),
+        micros(worst.decision.1),
+        mebi(worst.memory.0),
+        mebi(worst.memory.1)
+    );
+    if !worst.update.0.is_zero() {
+        evidence +=
+            &format!(", {:.1} of {:.0} ms for an `update`", micros(worst.update.0) / 1e3, micros(worst.update.1) / 1e3);
+    }
+    Finding { property: "headroom", status, evidence }
+}

@@ -1,0 +1,66 @@
+//! What balancers and affinities have in common here: a question about a table, and what may be answered.
+
+use crate::decide::{
+    Affinity, Balancer, Facts, Fault, Moment, Observer, Readiness, Tabled, Verdict, check, check_found,
+};
+use crate::plugin::{AffinityInstance, BalancerInstance, Built, Cost};
+
+/// An instance that is asked about a table.
+pub(super) trait Asked: Built + Tabled + Observer {
+    /// The function that is asked.
+    const CALL: &'static str;
+
+    /// Asks.
+    fn ask(&mut self, moment: Moment, facts: Box<Facts>) -> (Box<Facts>, Result<Verdict, Fault>);
+
+    /// Whether it may be answered.
+    fn check(verdict: Verdict, readiness: &[Readiness], tried: &[u32]) -> Result<(), Fault>;
+
+    /// What its table last cost.
+    fn cost(&self) -> Cost;
+
+    /// Bytes of its memories.
+    fn memory(&self) -> usize;
+
+    /// Its state; none: it has no `handoff`.
+    fn save(&mut self) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Takes over a state.
+    fn restore(&mut self, state: &[u8]) -> Result<(), Fault>;
+}
+
+/// What is the same for both.
+macro_rules! asked {
+    ($instance:ident, $call:ident, $check:ident) => {
+        impl Asked for $instance {
+            const CALL: &'static str = stringify!($call);
+
+            fn ask(&mut self, moment: Moment, facts: Box<Facts>) -> (Box<Facts>, Result<Verdict, Fault>) {
+                self.$call(moment, facts)
+            }
+
+            fn check(verdict: Verdict, readiness: &[Readiness], tried: &[u32]) -> Result<(), Fault> {
+                $check(verdict, readiness, tried)
+            }
+
+            fn cost(&self) -> Cost {
+                $instance::cost(self)
+            }
+
+            fn memory(&self) -> usize {
+                $instance::memory(self)
+            }
+
+            fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+                $instance::save(self)
+            }
+
+            fn restore(&mut self, state: &[u8]) -> Result<(), Fault> {
+                $instance::restore(self, state)
+            }
+        }
+    };
+}
+
+asked!(BalancerInstance, pick, check);
+asked!(AffinityInstance, find, check_found);
