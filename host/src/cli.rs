@@ -17,6 +17,7 @@ macro_rules! complain {
 
 mod demo;
 mod plugin;
+mod simulate;
 mod status;
 
 use std::io::IsTerminal;
@@ -63,6 +64,8 @@ enum Command {
     /// Work on plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Try plugins in a described world, in the time that it takes to compute it.
+    Simulate(simulate::Arguments),
     /// Show pools, backends and plugins of a running process.
     Status {
         /// Its admin API: `127.0.0.1:9901` or `unix:/path`.
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Check { config } => check(&config),
         Command::Demo { port, balancer } => demo::run(port, &balancer),
         Command::Plugin(command) => plugin::run(command),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Status { admin, json, over } => status::run(&admin, json, over),
     }
 }

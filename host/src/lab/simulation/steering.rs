@@ -1,0 +1,305 @@
+//! The host's part: tables as they are told, decisions as they are asked for and checked, outcomes as they are reported, in the
+//! sandboxes of every worker.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::header::{COOKIE, HeaderValue};
+
+use super::scenario::Entrant;
+use crate::config::PluginLimits;
+use crate::decide::{
+    Affinity as _, Balancer as _, Facts, Fault, FaultKind, Head, Keyed, Moment, Observer, Outcome, PoolLoad, Readiness,
+    Row, Table, Tabled, Verdict, check, check_found, fallback, key, outcome::BATCH,
+};
+use crate::lab::subject::{Place, Subject, own_table};
+use crate::lab::world;
+use crate::plugin::{AffinityInstance, BalancerInstance, BuildError, LoadError, Registry};
+
+/// The day on which a world begins, in microseconds of Unix time.
+const BEGINNING: u64 = 1_700_000_000_000_000;
+
+/// Keys that are asked for when something has changed.
+pub(super) const PROBES: u32 = 2000;
+
+/// What is wrong with an entrant.
+#[derive(Debug, thiserror::Error)]
+pub enum BadEntrant {
+    /// Its component.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Its settings, or the table.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// Its key.
+    #[error("{0}")]
+    Key(#[from] key::BadKey),
+    /// Its settings are no JSON.
+    #[error("settings: {0}")]
+    Settings(#[from] serde_json::Error),
+}
+
+/// The plugins of an entrant, in all their seats.
+pub(super) struct Steering<'a> {
+    registry: &'a Registry,
+    balancer: Subject,
+    affinity: Option<(Subject, Arc<dyn Table>)>,
+    table_of_balancer: Arc<dyn Table>,
+    workers: Vec<Worker>,
+    probe: Option<BalancerInstance>,
+    /// The table as it was last told.
+    pub(super) rows: Vec<Row>,
+    readiness: Vec<Readiness>,
+    pub(super) load: Arc<PoolLoad>,
+    facts: Box<Facts>,
+    cookies: HashMap<u32, HeaderValue>,
+    pub(super) faults: u64,
+    pub(super) fallbacks: u64,
+}
+
+struct Worker {
+    balancer: BalancerInstance,
+    affinity: Option<AffinityInstance>,
+    random: fastrand::Rng,
+    cursor: u32,
+    outcomes: Vec<Outcome>,
+}
+
+/// What was decided of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// This position, and whether an affinity has found it.
+    Backend(u32, bool),
+    /// The plugin says no.
+    Refused,
+    /// Nobody is ready.
+    Nobody,
+}
+
+impl<'a> Steering<'a> {
+    pub(super) fn new(
+        registry: &'a Registry,
+        entrant: &Entrant,
+        rows: Vec<Row>,
+        (workers, seed): (u32, u64),
+    ) -> Result<Self, BadEntrant> {
+        let keys = entrant.key.iter().map(|key| key.parse()).collect::<Result<Vec<_>, _>>()?;
+        let load = |called: &str, settings: &toml::Table| -> Result<Subject, BadEntrant> {
+            let subject = Subject::load(registry, called, PluginLimits::default())?;
+            let settings = serde_json::to_string(settings)?.into();
+            Ok(Subject { settings, keys: keys.clone(), ..subject })
+        };
+        let balancer = load(&entrant.balancer, &entrant.settings)?;
+        let affinity = match &entrant.affinity {
+            None => None,
+            Some(called) => Some((load(called, &entrant.affinity_settings)?, own_table())),
+        };
+        let load = Arc::new(PoolLoad::new(workers as usize));
+        let mut steering = Self {
+            registry,
+            balancer,
+            affinity,
+            table_of_balancer: own_table(),
+            workers: Vec::new(),
+            probe: None,
+            rows,
+            readiness: Vec::new(),
+            load,
+            facts: world::request(0),
+            cookies: HashMap::new(),
+            faults: 0,
+            fallbacks: 0,
+        };
+        steering.count_ready();
+        for worker in 0..workers {
+            let (balancer, affinity) = (steering.balancer_of(worker, workers)?, steering.affinity_of(worker, workers)?);
+            let random = fastrand::Rng::with_seed(seed ^ u64::from(worker).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            steering.workers.push(Worker { balancer, affinity, random, cursor: worker, outcomes: Vec::new() });
+        }
+        // What follows a key can be asked for it; whatever else it asks would be changed by that.
+        if steering.workers.first().is_some_and(|worker| !worker.balancer.keys().is_empty()) {
+            steering.probe = Some(steering.balancer_of(0, workers)?);
+        }
+        Ok(steering)
+    }
+
+    fn balancer_of(&self, worker: u32, workers: u32) -> Result<BalancerInstance, BuildError> {
+        let place = Place::of(&self.rows, &self.load);
+        let table = Some(Arc::clone(&self.table_of_balancer));
+        self.balancer.seat(self.registry, Place { worker, workers, table, ..place })
+    }
+
+    fn affinity_of(&self, worker: u32, workers: u32) -> Result<Option<AffinityInstance>, BuildError> {
+        let Some((subject, table)) = &self.affinity else { return Ok(None) };
+        let (place, table) = (Place::of(&self.rows, &self.load), Some(Arc::clone(table)));
+        subject.seat(self.registry, Place { worker, workers, table, ..place }).map(Some)
+    }
+
+    fn count_ready(&mut self) {
+        self.readiness = self.rows.iter().map(|row| row.readiness).collect();
+        self.load.set_ready(self.readiness.iter().filter(|readiness| **readiness == Readiness::Ready).count());
+    }
+
+    /// Whether a position may get new clients.
+    pub(super) fn is_ready(&self, position: u32) -> bool {
+        self.readiness.get(position as usize) == Some(&Readiness::Ready)
+    }
+
+    /// Decides of a request of the client `key`, on `worker`, at `now_us` since the beginning.
+    pub(super) fn decide(&mut self, worker: usize, key: u32, tried: &[u32], now_us: u64) -> Decision {
+        self.turn_to(key, tried);
+        let mut facts = std::mem::take(&mut self.facts);
+        let Self { workers, readiness, faults, fallbacks, .. } = self;
+        let worker = &mut workers[worker];
+        let mut moment = Moment { key: None, random: 0, now_us: BEGINNING + now_us, attempt: tried.len() as u32 };
+        let mut decision = None;
+        if let Some(affinity) = &mut worker.affinity {
+            moment = Moment { key: key::hash(affinity.keys(), &facts, 0), random: worker.random.u64(..), ..moment };
+            let (back, found) = affinity.find(moment, facts);
+            facts = back;
+            match found.and_then(|verdict| check_found(verdict, readiness, tried).map(|()| verdict)) {
+                Ok(Verdict::Backend(position)) => decision = Some(Decision::Backend(position, true)),
+                Ok(Verdict::Refuse(_)) => decision = Some(Decision::Refused),
+                Ok(Verdict::Pass) => {}
+                Err(_) => *faults += 1,
+            }
+        }
+        if decision.is_none() {
+            moment =
+                Moment { key: key::hash(worker.balancer.keys(), &facts, 0), random: worker.random.u64(..), ..moment };
+            let (back, picked) = worker.balancer.pick(moment, facts);
+            facts = back;
+            match picked.and_then(|verdict| check(verdict, readiness, tried).map(|()| verdict)) {
+                Ok(Verdict::Backend(position)) => decision = Some(Decision::Backend(position, false)),
+                Ok(Verdict::Refuse(_)) => decision = Some(Decision::Refused),
+                Ok(Verdict::Pass) => {}
+                Err(_) => *faults += 1,
+            }
+        }
+        self.facts = facts;
+        decision.unwrap_or_else(|| {
+            *fallbacks += 1;
+            let next = fallback::next(&mut worker.cursor, readiness, tried);
+            next.map_or(Decision::Nobody, |position| Decision::Backend(position, false))
+        })
+    }
+
+    /// The request becomes that of this client.
+    fn turn_to(&mut self, key: u32, tried: &[u32]) {
+        world::name(&mut self.facts, key);
+        self.facts.tried = tried.into();
+        if self.affinity.is_some() {
+            match self.cookies.get(&key) {
+                Some(cookie) => drop(self.facts.headers.insert(COOKIE, cookie.clone())),
+                None => drop(self.facts.headers.remove(COOKIE)),
+            }
+        }
+    }
+
+    /// A response comes: the client is bound, and keeps what cookies it is given.
+    pub(super) fn bind(&mut self, worker: usize, key: u32, position: u32, found: Option<u32>, now_us: u64) {
+        if self.affinity.is_none() {
+            return;
+        }
+        self.turn_to(key, &[]);
+        let Some(affinity) = &mut self.workers[worker].affinity else { return };
+        let facts = std::mem::take(&mut self.facts);
+        let key_hash = key::hash(affinity.keys(), &facts, 0);
+        let random = self.workers[worker].random.u64(..);
+        let moment = Moment { key: key_hash, random, now_us: BEGINNING + now_us, attempt: 0 };
+        let head = Box::new(Head { status: 200, ..Head::default() });
+        let Some(affinity) = &mut self.workers[worker].affinity else { return };
+        let (facts, _, headers) = affinity.bind(moment, facts, head, position, found);
+        self.facts = facts;
+        let Ok(headers) = headers else {
+            self.faults += 1;
+            return;
+        };
+        for (_, value) in headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
+            let pair = value.split(';').next().unwrap_or_default();
+            if let Ok(value) = HeaderValue::from_str(pair) {
+                self.cookies.insert(key, value);
+            }
+        }
+    }
+
+    /// An attempt ended. Whoever observes is told at the next tick.
+    pub(super) fn ended(&mut self, worker: usize, outcome: Outcome) {
+        let worker = &mut self.workers[worker];
+        let listens = worker.balancer.observes() || worker.affinity.as_ref().is_some_and(Observer::observes);
+        if listens && worker.outcomes.len() < BATCH {
+            worker.outcomes.push(Outcome { at_us: BEGINNING + outcome.at_us, ..outcome });
+        }
+    }
+
+    /// Tells outcomes, and that time goes on; replaces whom that, or a decision, has broken.
+    ///
+    /// # Errors
+    /// It cannot be replaced.
+    pub(super) fn tick(&mut self, now_us: u64) -> Result<(), BadEntrant> {
+        let (now_us, workers) = (BEGINNING + now_us, self.workers.len() as u32);
+        for number in 0..self.workers.len() {
+            let worker = &mut self.workers[number];
+            let outcomes = std::mem::take(&mut worker.outcomes);
+            self.faults += u64::from(observe(&mut worker.balancer, &outcomes, now_us).is_err());
+            if let Some(affinity) = &mut worker.affinity {
+                self.faults += u64::from(observe(affinity, &outcomes, now_us).is_err());
+            }
+            if worker.balancer.is_poisoned() {
+                self.workers[number].balancer = self.balancer_of(number as u32, workers)?;
+            }
+            if self.workers[number].affinity.as_ref().is_some_and(AffinityInstance::is_poisoned) {
+                self.workers[number].affinity = self.affinity_of(number as u32, workers)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the table: as another one, or only its weights and readiness.
+    pub(super) fn tell(&mut self, is_another: bool, now_us: u64) -> Result<(), BadEntrant> {
+        // Outcomes are of the table before.
+        self.tick(now_us)?;
+        self.count_ready();
+        let Self { workers, probe, rows, faults, .. } = self;
+        let told = |instance: &mut dyn Tabled| if is_another { instance.update(rows) } else { instance.adjust(rows) };
+        let mut count =
+            |told: Result<(), Fault>| *faults += u64::from(told.is_err_and(|fault| fault.kind != FaultKind::Invalid));
+        for worker in workers {
+            count(told(&mut worker.balancer));
+            if let Some(affinity) = &mut worker.affinity {
+                count(told(affinity));
+            }
+        }
+        if let Some(probe) = probe {
+            count(told(probe));
+        }
+        // Whom that has broken is replaced.
+        self.tick(now_us)
+    }
+
+    /// Where the first keys would go now, by the ids of backends; none where it does not go by keys.
+    pub(super) fn probe(&mut self, keys: u32, now_us: u64) -> Option<Vec<Option<Arc<str>>>> {
+        self.probe.as_ref()?;
+        let mut all = Vec::new();
+        for key in 0..keys.min(PROBES) {
+            self.turn_to(key, &[]);
+            let (probe, facts) = (self.probe.as_mut()?, std::mem::take(&mut self.facts));
+            let moment =
+                Moment { key: key::hash(probe.keys(), &facts, 0), random: 0, now_us: BEGINNING + now_us, attempt: 0 };
+            let (facts, picked) = probe.pick(moment, facts);
+            self.facts = facts;
+            all.push(match picked {
+                Ok(Verdict::Backend(position)) => self.rows.get(position as usize).map(|row| Arc::clone(&row.id)),
+                _ => None,
+            });
+        }
+        Some(all)
+    }
+}
+
+fn observe<I: Observer>(instance: &mut I, outcomes: &[Outcome], now_us: u64) -> Result<(), Fault> {
+    if instance.observes() && !outcomes.is_empty() {
+        instance.observe(outcomes, now_us)?;
+    }
+    instance.tick(now_us)
+}
