@@ -70,6 +70,8 @@ mod own_answers;
 mod pages;
 #[path = "e2e/paths.rs"]
 mod paths;
+#[path = "e2e/plugin_test.rs"]
+mod plugin_test;
 #[path = "e2e/plugins.rs"]
 mod plugins;
 #[path = "e2e/precedence.rs"]
@@ -96,6 +98,8 @@ mod routes;
 mod rules;
 #[path = "e2e/shapers.rs"]
 mod shapers;
+#[path = "e2e/simulate.rs"]
+mod simulate;
 #[path = "e2e/smuggling.rs"]
 mod smuggling;
 #[path = "e2e/start_errors.rs"]

@@ -1,0 +1,134 @@
+//! `trimtab plugin test`: the built-ins keep the contract, and what does not is found out, by the property that it breaks.
+
+use serde_json::Value;
+use trimtab_tests::{Folder, plugin, trimtab};
+
+/// The exit code and the report as JSON.
+fn tested(component: &str, more: &[&str]) -> (Option<i32>, Value) {
+    let output = trimtab(&[&["plugin", "test", component, "--json", "--tables", "300"], more].concat());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}{said}")))
+}
+
+/// What became of a property in the only role of a component of these bytes, and why.
+fn finding(component: &[u8], property: &str, more: &[&str]) -> (Option<i32>, String, String) {
+    let folder = Folder::new();
+    let path = folder.write("mine.wasm", component).display().to_string();
+    let (code, json) = tested(&path, more);
+    let findings = json["roles"][0]["findings"].as_array().cloned().unwrap_or_default();
+    let found = findings.iter().find(|finding| finding["property"] == property);
+    let found = found.unwrap_or_else(|| panic!("no {property} in {json}"));
+    let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+    (code, text("status"), text("evidence"))
+}
+
+#[test]
+fn the_built_ins_keep_the_contract() {
+    const PLAIN: &[&str] = &[
+        "client-address",
+        "cookie",
+        "first",
+        "ip-hash",
+        "least-connections",
+        "p2c",
+        "peak-ewma",
+        "priority",
+        "random",
+        "round-robin",
+        "weighted-round-robin",
+    ];
+    let keyed = ["maglev", "rendezvous", "ring-hash"].map(|name| (name, vec!["--key", "header:x-user"]));
+    let told = [
+        ("app-cookie", r#"{"name":"session"}"#),
+        ("header", r#"{"name":"x-user"}"#),
+        ("header-router", r#"{"header":"x-user","values":{"user-1.example":"a"},"prefix":{"user-":"b"}}"#),
+        ("route", r#"{"cookie":"session"}"#),
+        ("split", r#"{"weights":[2,1,1]}"#),
+        ("subset", r#"{"size":5,"balancer":"one"}"#),
+        ("zone", r#"{"zone":"a"}"#),
+    ];
+    let plain = PLAIN.iter().map(|name| (*name, Vec::new()));
+    let told = told.map(|(name, settings)| (name, vec!["--settings", settings]));
+    let mut seen = Vec::new();
+    for (name, more) in plain.chain(keyed).chain(told) {
+        let (code, json) = tested(name, &more);
+        assert_eq!((code, &json["passes"]), (Some(0), &true.into()), "{name}: {json:#}");
+        seen.push(name);
+    }
+    seen.sort_unstable();
+    let folders = std::fs::read_dir(plugin::root().join("plugins")).expect("plugins");
+    let names = folders.flatten().filter(|entry| entry.path().join("Cargo.toml").is_file());
+    let mut all: Vec<_> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    all.sort_unstable();
+    assert_eq!(seen, all, "each of them is in the table");
+}
+
+#[test]
+fn what_breaks_a_property_is_named_with_it() {
+    for (fixture, property, why) in [
+        ("invalid.wat", "answers", "answered backend"),
+        ("first.wat", "answers", "answered backend 0, which is"),
+        ("trap.wat", "answers", "trap"),
+        ("loop.wat", "answers", "deadline"),
+        ("grow.wat", "answers", "memory"),
+        ("update-trap.wat", "answers", "update"),
+    ] {
+        let (code, status, evidence) = finding(&plugin::balancer(fixture), property, &[]);
+        assert_eq!((code, &*status), (Some(1), "fails"), "{fixture}: {evidence}");
+        assert!(evidence.contains(why), "{fixture}: {why} in {evidence}");
+        if property == "answers" && fixture != "update-trap.wat" {
+            assert!(evidence.contains("seed 1"), "it can be found again: {evidence}");
+        }
+    }
+}
+
+#[test]
+fn state_that_does_not_arrive_is_named() {
+    for (fixture, status) in [("save-trap.wat", "fails"), ("restore-trap.wat", "fails"), ("restore-error.wat", "fails")]
+    {
+        let (code, found, evidence) = finding(&plugin::handing_over(fixture), "handoff", &[]);
+        assert_eq!((code, &*found), (Some(1), status), "{fixture}: {evidence}");
+    }
+}
+
+#[test]
+fn what_is_doubtful_fails_only_if_strict() {
+    // One that has never an opinion keeps the contract; that it is wanted is doubtful.
+    let pass = plugin::balancer("pass.wat");
+    let (code, status, _) = finding(&pass, "answers", &[]);
+    assert_eq!((code, &*status), (Some(0), "doubtful"));
+    assert_eq!(finding(&pass, "answers", &["--strict"]).0, Some(1));
+}
+
+#[test]
+fn the_same_seed_finds_the_same() {
+    let of = |seed: &str| finding(&plugin::balancer("first.wat"), "answers", &["--seed", seed]).2;
+    assert_eq!(of("7"), of("7"));
+    assert_ne!(of("7"), of("8"));
+}
+
+#[test]
+fn what_cannot_be_tried_says_why() {
+    let error = |arguments: &[&str]| {
+        let output = trimtab(&[&["plugin", "test"], arguments].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = error(&["split"]);
+    assert!(code == Some(1) && said.contains("does not accept its settings") && said.contains("--settings"), "{said}");
+    let (code, said) = error(&["round-robin", "--settings", "[]"]);
+    assert!(code == Some(1) && said.contains("--settings is no JSON object"), "{said}");
+    let (code, said) = error(&["nowhere.wasm"]);
+    assert!(code == Some(1) && said.contains("nowhere.wasm"), "{said}");
+    assert_eq!(error(&["round-robin", "--key", "colour:red"]).0, Some(2));
+    assert_eq!(error(&[]).0, Some(2));
+}
+
+#[test]
+fn the_report_is_for_people() {
+    let output = trimtab(&["plugin", "test", "maglev", "--key", "header:x-user", "--tables", "50"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for words in ["balancer\n", "✓ holds   answers", "- n/a", "max ÷ mean", "% of keys move", "keeps the contract"] {
+        assert!(text.contains(words), "{words} in:\n{text}");
+    }
+}
