@@ -11,7 +11,6 @@ import (
 	facts "example.com/go-tenants/bindings/imports/trimtab_plugin_pools"
 	request "example.com/go-tenants/bindings/imports/trimtab_plugin_request"
 	. "example.com/go-tenants/bindings/imports/trimtab_plugin_router"
-	. "example.com/go-tenants/bindings/imports/trimtab_plugin_types"
 	. "go.bytecodealliance.org/pkg/wit/types"
 )
 

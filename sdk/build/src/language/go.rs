@@ -14,7 +14,7 @@ use super::Language;
 use crate::{Project, component, tool};
 
 /// Go.
-pub const GO: Language = Language {
+pub(super) const GO: Language = Language {
     name: "go",
     aliases: &["golang"],
     title: "Go",
@@ -47,4 +47,14 @@ fn build(project: &Project) -> Result<Vec<u8>> {
     let module = fs::read(&out).with_context(|| format!("cannot read {}", out.display()))?;
     let adapter = wat::parse_str(PREVIEW1).context("the stand-in for WASI")?;
     component::describe_and_wrap(module, &project.wit()?, &project.world(), &adapter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PREVIEW1;
+
+    #[test]
+    fn the_stand_in_for_wasi_is_a_module() {
+        wat::parse_str(PREVIEW1).expect("text that is a module");
+    }
 }

@@ -6,7 +6,7 @@ use super::{Language, node};
 use crate::Project;
 
 /// JavaScript.
-pub const JAVASCRIPT: Language = Language {
+pub(super) const JAVASCRIPT: Language = Language {
     name: "javascript",
     aliases: &["js"],
     title: "JavaScript (QuickJS)",

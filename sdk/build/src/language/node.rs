@@ -21,11 +21,10 @@ pub(super) fn install(project: &Project) -> Result<()> {
         return Ok(());
     }
     let npm = tool::find("npm", &[], "install the compiler", HOW)?;
-    // The versions of the lock file and no others, where there is one.
-    let install = if project.folder.join("package-lock.json").exists() { "ci" } else { "install" };
-    tool::tell(&format!("npm {install}: there is no node_modules/ yet"));
+    // Not `npm ci`: it wants packages for machines of other kinds to be in the lock file, which are not published.
+    tool::tell("npm install: there is no node_modules/ yet");
     let flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"];
-    tool::run(Command::new(npm).arg(install).args(flags).current_dir(&project.folder))
+    tool::run(Command::new(npm).arg("install").args(flags).current_dir(&project.folder))
 }
 
 /// A program of an installed package.

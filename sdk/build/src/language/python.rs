@@ -9,7 +9,7 @@ use super::Language;
 use crate::{Project, tool};
 
 /// Python.
-pub const PYTHON: Language = Language {
+pub(super) const PYTHON: Language = Language {
     name: "python",
     aliases: &["py"],
     title: "Python (CPython)",

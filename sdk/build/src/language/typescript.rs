@@ -6,7 +6,7 @@ use super::{Language, node};
 use crate::{Project, tool};
 
 /// TypeScript.
-pub const TYPESCRIPT: Language = Language {
+pub(super) const TYPESCRIPT: Language = Language {
     name: "typescript",
     aliases: &["ts"],
     title: "TypeScript (QuickJS)",
