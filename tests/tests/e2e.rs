@@ -52,6 +52,8 @@ mod http2;
 mod http2_backends;
 #[path = "e2e/inspect.rs"]
 mod inspect;
+#[path = "e2e/languages.rs"]
+mod languages;
 #[path = "e2e/large_pools.rs"]
 mod large_pools;
 #[path = "e2e/lifecycle.rs"]

@@ -1,6 +1,8 @@
 //! `trimtab plugin`: what is done with a plugin before it is let near traffic. Each command has a file of its own.
 
+mod build;
 mod inspect;
+mod new;
 mod test;
 
 use std::path::PathBuf;
@@ -11,6 +13,23 @@ use clap::Subcommand;
 /// The commands.
 #[derive(Subcommand)]
 pub(super) enum Plugin {
+    /// Make a small project that builds and steers.
+    New {
+        /// Its name: lower-case letters, digits and `-`.
+        name: String,
+        /// The language; without it, those that there are.
+        #[arg(long, value_name = "LANGUAGE")]
+        lang: Option<String>,
+        /// Where, if not in a folder of its name.
+        #[arg(long, value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+    },
+    /// Make the component of a project, with the tools of its language.
+    Build {
+        /// The folder that `plugin.toml` is in.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
     /// Say what a component imports, exports and asks for, and whether it would be admitted.
     Inspect {
         /// The component.
@@ -26,6 +45,8 @@ pub(super) enum Plugin {
 /// Runs one.
 pub(super) fn run(command: Plugin) -> ExitCode {
     match command {
+        Plugin::New { name, lang, folder } => new::run(&name, lang.as_deref(), folder),
+        Plugin::Build { folder } => build::run(&folder),
         Plugin::Inspect { file, json } => inspect::run(&file, json),
         Plugin::Test(arguments) => test::run(&arguments),
     }

@@ -8,6 +8,9 @@
 pub mod component;
 pub mod digest;
 pub mod guest;
+pub mod language;
+pub mod project;
+pub mod tool;
 pub mod toolchain;
 
 use std::fs;
@@ -16,6 +19,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 pub use guest::{Guest, Kind};
+pub use language::Language;
+pub use project::Project;
 pub use toolchain::Toolchain;
 
 /// A component that was built.

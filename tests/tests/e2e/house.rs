@@ -28,6 +28,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("notify", &["server/watch"]),
     ("hickory_resolver", &["pool/discovery"]),
     ("clap", &["cli", "main"]),
+    ("trimtab_build", &["cli/plugin"]),
     ("anyhow", &["main"]),
     ("rustix", &["server", "worker", "plugin", "telemetry", "admin", "config/schema/process", "health/failure"]),
 ];

@@ -1,0 +1,30 @@
+//! `trimtab plugin new`: a small project that builds and steers, in one of several languages.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use trimtab_build::{Project, language};
+
+/// Makes the project, in `folder` or else in one of its name, and says what to do next.
+pub(super) fn run(name: &str, lang: Option<&str>, folder: Option<PathBuf>) -> ExitCode {
+    let Some(language) = lang.and_then(language::named) else {
+        match lang {
+            Some(lang) => complain!("error: `{lang}` is no language that is known. There are:"),
+            None => complain!("error: say which language it is to be in, with `--lang`. There are:"),
+        }
+        for language in language::ALL {
+            complain!("  {:12}{}", language.name, language.title);
+        }
+        return ExitCode::FAILURE;
+    };
+    let folder = folder.unwrap_or_else(|| Path::new(name).to_owned());
+    if let Err(error) = Project::create(&folder, name, language) {
+        complain!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    say!("{}: a balancer in {}. Its README.md says more; next:", folder.display(), language.title);
+    say!("  cd {}", folder.display());
+    say!("  trimtab plugin build");
+    say!("  trimtab run trimtab.toml");
+    ExitCode::SUCCESS
+}

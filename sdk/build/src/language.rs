@@ -1,0 +1,39 @@
+//! The languages that a plugin can be written in: what a new project has in it, and how one becomes a component.
+//!
+//! Each has a file here and a folder in `templates/`. In templates `{{name}}` is the name of the project.
+
+mod go;
+mod javascript;
+mod node;
+mod python;
+mod typescript;
+
+use anyhow::Result;
+
+use crate::Project;
+
+/// A language, with its toolchain.
+#[derive(Debug)]
+pub struct Language {
+    /// As in `--lang` and `plugin.toml`.
+    pub name: &'static str,
+    /// Other names that are understood.
+    pub aliases: &'static [&'static str],
+    /// For people.
+    pub title: &'static str,
+    /// What a new project has in it: paths below its folder, and their contents.
+    pub files: &'static [(&'static str, &'static str)],
+    /// Makes the component of a project.
+    pub build: fn(&Project) -> Result<Vec<u8>>,
+}
+
+/// All of them.
+pub const ALL: &[&Language] = &[&go::GO, &javascript::JAVASCRIPT, &python::PYTHON, &typescript::TYPESCRIPT];
+
+/// The one of this name, or of this other name.
+pub fn named(name: &str) -> Option<&'static Language> {
+    ALL.iter().copied().find(|language| language.name == name || language.aliases.contains(&name))
+}
+
+#[cfg(test)]
+mod tests;
