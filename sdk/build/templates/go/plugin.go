@@ -43,9 +43,11 @@ func Pick(moment Moment) Verdict {
 }
 
 func pick(moment Moment, wanted Option[string], tried func(Index) bool) Verdict {
-	for _, index := range candidates {
-		if wanted.IsSome() && ids[index] == wanted.Some() && !tried(index) {
-			return MakeVerdictBackend(index)
+	if wanted.IsSome() {
+		for _, index := range candidates {
+			if ids[index] == wanted.Some() && !tried(index) {
+				return MakeVerdictBackend(index)
+			}
 		}
 	}
 	for step := range candidates {

@@ -34,9 +34,7 @@ pub(super) fn write(project: &Project) -> Result<()> {
     for (path, text) in connections(&resolve, world, &module)? {
         put(&folder, &path, text)?;
     }
-    let mut options = Opts::default();
-    options.format = Format::False;
-    options.pkg_name = Some(format!("{module}/bindings"));
+    let options = Opts { format: Format::False, pkg_name: Some(format!("{module}/bindings")), ..Opts::default() };
     let mut files = Files::default();
     options.build().generate(&mut resolve, world, &mut files).context("no bindings for Go")?;
     files.iter().try_for_each(|(path, text)| put(&folder, path, text))
