@@ -1,12 +1,16 @@
 //! The languages that a plugin can be written in: what a new project has in it, and how one becomes a component.
 //!
-//! Each has a file here and a folder in `templates/`. In templates `{{name}}` is the name of the project.
+//! Each has a file here and a folder in `templates/`. In templates `{{name}}` is the name of the project, and `{{snake}}` the same
+//! with `_` for `-`.
 
+mod c;
 mod go;
 mod javascript;
 mod node;
 mod python;
+mod rust;
 mod typescript;
+mod zig;
 
 use anyhow::Result;
 
@@ -23,12 +27,15 @@ pub struct Language {
     pub title: &'static str,
     /// What a new project has in it: paths below its folder, and their contents.
     pub files: &'static [(&'static str, &'static str)],
+    /// What it brings along of ours, which is written as it is.
+    pub support: &'static [(&'static str, &'static str)],
     /// Makes the component of a project.
     pub build: fn(&Project) -> Result<Vec<u8>>,
 }
 
 /// All of them.
-pub const ALL: &[&Language] = &[&go::GO, &javascript::JAVASCRIPT, &python::PYTHON, &typescript::TYPESCRIPT];
+pub const ALL: &[&Language] =
+    &[&c::C, &go::GO, &javascript::JAVASCRIPT, &python::PYTHON, &rust::RUST, &typescript::TYPESCRIPT, &zig::ZIG];
 
 /// The one of this name, or of this other name.
 pub fn named(name: &str) -> Option<&'static Language> {

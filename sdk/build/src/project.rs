@@ -53,13 +53,15 @@ impl Project {
         );
         let common = [(MANIFEST, manifest.as_str()), ("trimtab.toml", include_str!("../templates/trimtab.toml"))];
         for (path, text) in common.iter().chain(language.files) {
-            let path = folder.join(path);
-            let parent = path.parent().unwrap_or(folder);
-            fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
-            let text = text.replace("{{name}}", name);
-            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            put_all(folder, &[(path, &text.replace("{{name}}", name).replace("{{snake}}", &name.replace('-', "_")))])?;
         }
-        Self::open(folder)
+        let project = Self::open(folder)?;
+        put_all(&project.folder, language.support)?;
+        if !language.support.is_empty() {
+            // What is ours is built from the WIT, also for tests without Wasm.
+            project.wit()?;
+        }
+        Ok(project)
     }
 
     /// The one in this folder.
@@ -148,6 +150,18 @@ impl Project {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         Ok(folder)
     }
+}
+
+/// Writes files below a folder.
+fn put_all(folder: &Path, files: &[(&str, &str)]) -> Result<()> {
+    for (path, text) in files {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        }
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// A name is part of paths, of module names and of a configuration.

@@ -33,13 +33,22 @@ pub fn of_python(project: &Path) -> Vec<PathBuf> {
 ///
 /// When it cannot be started, or fails: then with what it wrote.
 pub fn run(command: &mut Command) -> Result<()> {
+    output(command).map(drop)
+}
+
+/// The same; answers what it wrote to its first output.
+///
+/// # Errors
+///
+/// As there.
+pub fn output(command: &mut Command) -> Result<Vec<u8>> {
     let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("cannot start `{name}`"))?;
     if !output.status.success() {
-        let written = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+        let written = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
         bail!("`{name}` failed ({}):\n{}", output.status, written.join("\n").trim());
     }
-    Ok(())
+    Ok(output.stdout)
 }
 
 /// Tells on stderr what takes a while.

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::Guest;
+use crate::{Guest, tool};
 
 /// The target of all Rust guests: without WASI, so that a component imports our interfaces alone.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -78,11 +78,32 @@ impl Toolchain {
             None => root.join("target"),
         };
         let target = target.join("guests");
+        let mut command = self.cargo(root, &target)?;
+        // One guest at a time, since the features of one must not become those of another.
+        command.args(["--package", &guest.name, "--profile", "guest"]);
+        let status = command.status().context("cannot start cargo")?;
+        if !status.success() {
+            bail!("`{}` does not compile", guest.name);
+        }
+        Ok(target.join(TARGET).join("guest").join(guest.module()))
+    }
+
+    /// Compiles the crate in a folder of its own, by its profile `release`, and answers the folder that its core module is in.
+    ///
+    /// # Errors
+    ///
+    /// When the compiler fails; with what it said.
+    pub fn compile_alone(&self, folder: &Path) -> Result<PathBuf> {
+        let target = folder.join("target");
+        tool::run(self.cargo(folder, &target)?.arg("--release"))?;
+        Ok(target.join(TARGET).join("release"))
+    }
+
+    /// `cargo rustc` for the target: since link-time optimisation needs the cdylib to be the only crate type.
+    fn cargo(&self, root: &Path, target: &Path) -> Result<Command> {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        // `rustc`, since link-time optimisation needs the cdylib to be the only crate type, and one guest
-        // at a time, since the features of one must not become those of another.
-        command.current_dir(root).args(["rustc", "--quiet", "--lib", "--crate-type", "cdylib", "--profile", "guest"]);
-        command.args(["--package", &guest.name, "--target", TARGET, "--target-dir"]).arg(&target);
+        command.current_dir(root).args(["rustc", "--quiet", "--lib", "--crate-type", "cdylib"]);
+        command.args(["--target", TARGET, "--target-dir"]).arg(target);
         let std_from = match self {
             Self::Rustup => None,
             Self::Debian { rustc, .. } => sysroot(rustc),
@@ -94,11 +115,7 @@ impl Toolchain {
             // Set by an outer cargo for its own compiler.
             command.env_remove("LD_LIBRARY_PATH");
         }
-        let status = command.status().context("cannot start cargo")?;
-        if !status.success() {
-            bail!("`{}` does not compile", guest.name);
-        }
-        Ok(target.join(TARGET).join("guest").join(guest.module()))
+        Ok(command)
     }
 }
 

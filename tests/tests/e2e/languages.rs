@@ -3,6 +3,8 @@
 //!
 //! Those that build need toolchains: `tests/run` installs them, and without them these tests fail.
 
+#[path = "languages/c.rs"]
+mod c;
 #[path = "languages/go.rs"]
 mod go;
 #[path = "languages/javascript.rs"]
@@ -11,8 +13,12 @@ mod javascript;
 mod missing;
 #[path = "languages/python.rs"]
 mod python;
+#[path = "languages/rust.rs"]
+mod rust;
 #[path = "languages/typescript.rs"]
 mod typescript;
+#[path = "languages/zig.rs"]
+mod zig;
 
 use std::ffi::OsString;
 use std::fs;
@@ -133,6 +139,9 @@ fn no_faults(host: &Host) {
 fn a_new_project_steers(language: &str, test: &[&str]) {
     let backends = backends();
     let project = Project::new(language).built_and_tested(test);
+    // It keeps the contract before it is let near traffic.
+    let report = succeed(project.program(binary()).args(["plugin", "test", "steer.wasm", "--tables", "100"]));
+    assert!(report.contains("it keeps the contract"), "{report}");
     let config = project.configuration(&backends);
     let host = project.run(&config);
     let mut client = host.client();

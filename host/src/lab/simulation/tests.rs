@@ -161,7 +161,7 @@ fn a_closed_loop_never_has_more_than_its_clients() {
     let text = "duration = '60s'\narrivals = { clients = { count = 10, think = '10ms' } }\n\
                 backend = [{ id = 'b', service = { constant = '10ms' } }]\n";
     let figures = simulated(text, &Entrant::of("round-robin"));
-    assert!(figures.latency.max() <= 100_000, "ten at most are before it: {}", figures.latency.max());
+    assert!(figures.latency.max() < 100_100, "ten at most are before it: {}", figures.latency.max());
     assert_near(figures.requests as f64, 6000.0, 0.01);
 }
 

@@ -25,6 +25,7 @@ pub(super) const GO: Language = Language {
         ("plugin.go", include_str!("../../templates/go/plugin.go")),
         ("plugin_test.go", include_str!("../../templates/go/plugin_test.go")),
     ],
+    support: &[],
     build,
 };
 

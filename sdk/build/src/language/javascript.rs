@@ -18,6 +18,7 @@ pub(super) const JAVASCRIPT: Language = Language {
         ("plugin.js", include_str!("../../templates/javascript/plugin.js")),
         ("plugin.test.js", include_str!("../../templates/javascript/plugin.test.js")),
     ],
+    support: &[],
     build,
 };
 

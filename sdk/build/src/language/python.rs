@@ -20,6 +20,7 @@ pub(super) const PYTHON: Language = Language {
         ("plugin.py", include_str!("../../templates/python/plugin.py")),
         ("test_plugin.py", include_str!("../../templates/python/test_plugin.py")),
     ],
+    support: &[],
     build,
 };
 

@@ -20,6 +20,7 @@ pub(super) const TYPESCRIPT: Language = Language {
         ("plugin.test.js", include_str!("../../templates/typescript/plugin.test.js")),
         ("trimtab.d.ts", include_str!("../../templates/typescript/trimtab.d.ts")),
     ],
+    support: &[],
     build,
 };
 

