@@ -56,7 +56,9 @@ fuzz_target!(|parts: (Vec<u8>, Vec<(String, f64)>)| {
     read(&any, parse_binary);
     read(STANDARD.encode(&any).as_bytes(), parse_binary);
 
-    let plain = |name: String| name.chars().filter(|char| char.is_alphanumeric() || "._-/ ".contains(*char)).collect();
+    let plain = |name: String| {
+        name.chars().filter(|char| char.is_alphanumeric() || "._-/ ".contains(*char)).collect::<String>()
+    };
     let metrics = metrics.into_iter().map(|(name, value)| (plain(name), value));
     let metrics: BTreeMap<String, f64> = metrics.filter(|(name, _)| name.trim() == name).collect();
     let text: Vec<_> = metrics.iter().map(|(name, value)| format!("named_metrics.{name}={value}")).collect();
