@@ -11,7 +11,10 @@ use crate::decide::Facts;
 
 /// Checks the target and `Host`, and turns the target into origin form. A target in absolute form overrides `Host` (RFC
 /// 9112 §3.2.2), and `:authority` is as `Host` if both are there (RFC 9113 §8.3.1).
-pub(super) fn normalise(facts: &mut Facts, version: Version, policy: PathPolicy) -> Result<(), Error> {
+///
+/// # Errors
+/// For what cannot be passed on, or can be read in more than one way.
+pub fn normalise(facts: &mut Facts, version: Version, policy: PathPolicy) -> Result<(), Error> {
     if facts.method == Method::CONNECT {
         return Err(Error::ConnectMethod);
     }
