@@ -42,17 +42,17 @@ fn in_records(message: &[u8], size: usize) -> Vec<u8> {
     message.chunks(size).flat_map(|part| [&[22, 3, 1][..], &prefixed(2, part)].concat()).collect()
 }
 
-fuzz_target!(|parts: (u8, u8, Vec<u8>, Vec<Vec<u8>>, Vec<(u16, Vec<u8>)>, Vec<u8>)| {
+fuzz_target!(|parts: (u8, u8, &str, Vec<&[u8]>, Vec<(u16, &[u8])>, &[u8])| {
     let (packet, record, name, protocols, others, any) = parts;
     let (packet, record) = (1 + usize::from(packet), 1 + usize::from(record));
-    let _ = answer(&any, packet);
-    let _ = answer(&[&[22, 3, 1][..], &any].concat(), packet);
+    let _ = answer(any, packet);
+    let _ = answer(&[&[22, 3, 1][..], any].concat(), packet);
 
     let extension = |kind: u16, content: &[u8]| [&kind.to_be_bytes()[..], &prefixed(2, content)].concat();
     let offered: Vec<u8> = protocols.iter().flat_map(|name| prefixed(1, &name[..name.len().min(255)])).collect();
     let mut extensions = extension(13, &[0, 2, 4, 3]);
     if !name.is_empty() {
-        extensions.extend(extension(0, &prefixed(2, &[&[0][..], &prefixed(2, &name)].concat())));
+        extensions.extend(extension(0, &prefixed(2, &[&[0][..], &prefixed(2, name.as_bytes())].concat())));
     }
     if !offered.is_empty() {
         extensions.extend(extension(16, &prefixed(2, &offered)));

@@ -38,7 +38,7 @@ fn read([whole, pieces]: &mut [Meter; 2], bytes: &[u8], cut: usize) -> bool {
     goes_on
 }
 
-fuzz_target!(|parts: (u8, Vec<(u8, u8, u8, u8, u8)>, Vec<u8>)| {
+fuzz_target!(|parts: (u8, Vec<(u8, u8, u8, u8, u8)>, &[u8])| {
     let (cut, steps, any) = parts;
     let cut = 1 + usize::from(cut);
     let mut meters = [(); 2].map(|()| Meter::new(PREFACE.len(), 0));
@@ -75,5 +75,5 @@ fuzz_target!(|parts: (u8, Vec<(u8, u8, u8, u8, u8)>, Vec<u8>)| {
             }
         }
     }
-    read(&mut meters, &any, cut);
+    read(&mut meters, any, cut);
 });

@@ -3,6 +3,8 @@
 
 #![no_main]
 
+use std::net::{IpAddr, SocketAddr};
+
 use crc::{CRC_32_ISCSI, Crc};
 use libfuzzer_sys::fuzz_target;
 use trimtab::config::ProxyVersion::{V1, V2};
@@ -39,31 +41,51 @@ fn summed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fuzz_target!(|parts: (u8, u8, u8, Vec<u8>)| {
-    let (beginning, ahead, damage, rest) = parts;
-    let beginnings = [&b""[..], b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
-    let bytes = [beginnings[usize::from(beginning) % 3], &rest].concat();
-    let ahead = 1 + usize::from(ahead);
+/// Tells the next balancer.
+fn tell_on(told: &Told, ahead: usize, damage: u8) {
+    let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let addresses = told.addresses.map(|(client, to)| (canonical(client), canonical(to)));
+    let only = Told { addresses, ..Told::default() };
+    let all = if addresses.is_some() { Told { addresses, ..told.clone() } } else { Told::default() };
+    for (on, expected) in [(header(told, V1), &only), (header(told, V2), &all), (datagram_header(told), &all)] {
+        assert_eq!(read(&on, ahead), Ok(Some(on.len())));
+        assert_eq!(parse(&on).as_ref(), Ok(expected));
+    }
+    if addresses.is_some() {
+        let mut on = summed(header(told, V2));
+        assert_eq!(parse(&on), Ok(all));
+        on[16 + usize::from(damage) % 12] ^= damage | 1;
+        assert_eq!(parse(&on), Err(Malformed::Checksum));
+    }
+}
 
+type Addresses = (IpAddr, u16, IpAddr, u16);
+
+fuzz_target!(|parts: (u8, u8, (u8, u8), Addresses, Option<&str>, Option<&str>, Option<&[u8]>, &[u8])| {
+    let (beginning, ahead, (at, damage), (client, port, to, service), name, protocol, id, rest) = parts;
+    let ahead = 1 + usize::from(ahead);
+    let told = Told {
+        addresses: Some((SocketAddr::new(client, port), SocketAddr::new(to, service))),
+        server_name: name.map(|name| name.to_ascii_lowercase().into()),
+        protocol: protocol.map(Into::into),
+        unique_id: id.map(|id| id[..id.len().min(128)].into()),
+    };
+    tell_on(&told, ahead, damage);
+
+    let mut damaged = header(&told, V2);
+    let at = usize::from(at) % damaged.len();
+    damaged[at] = damage;
+    let beginnings = [&b""[..], b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n", &damaged];
+    let bytes = [beginnings[usize::from(beginning) % beginnings.len()], rest].concat();
     let answer = read(&bytes, 512);
     assert_eq!(read(&bytes, ahead), answer);
     let end = answer.ok().flatten().unwrap_or(bytes.len());
     for part in (0..end).map(|cut| read(&bytes[..cut], 512)) {
         assert!(part == Ok(None) || (part == answer && answer.is_err()));
     }
-
-    let Ok(Some(length)) = answer else { return };
-    let Ok(told) = parse(&bytes[..length]) else { return };
-    let all = if told.addresses.is_some() { told.clone() } else { Told::default() };
-    let addresses = Told { addresses: told.addresses, ..Told::default() };
-    for (on, expected) in [(header(&told, V1), &addresses), (header(&told, V2), &all), (datagram_header(&told), &all)] {
-        assert_eq!(read(&on, ahead), Ok(Some(on.len())));
-        assert_eq!(parse(&on).as_ref(), Ok(expected));
-    }
-    if told.addresses.is_some() {
-        let mut on = summed(header(&told, V2));
-        assert_eq!(parse(&on), Ok(told));
-        on[16 + usize::from(damage) % 12] ^= damage | 1;
-        assert_eq!(parse(&on), Err(Malformed::Checksum));
+    if answer == Ok(Some(end))
+        && let Ok(parsed) = parse(&bytes[..end])
+    {
+        tell_on(&parsed, ahead, damage);
     }
 });

@@ -10,10 +10,13 @@ use trimtab::config::PathPolicy::{AsSent, Normalise, Strict};
 use trimtab::decide::Facts;
 use trimtab::proxy::target::normalise;
 
-fuzz_target!(|parts: (Vec<u8>, Vec<Vec<u8>>)| {
-    let (target, hosts) = parts;
-    let Ok(sent) = Uri::try_from(target) else { return };
-    let hosts: HeaderMap = hosts.iter().filter_map(|host| Some((HOST, HeaderValue::from_bytes(host).ok()?))).collect();
+fuzz_target!(|parts: (u8, Vec<&str>, &str)| {
+    let (form, mut hosts, target) = parts;
+    let target = [["", "/", "http://", "https://a.example/"][usize::from(form) % 4], target].concat();
+    let Ok(sent) = target.parse::<Uri>() else { return };
+    let authority = sent.authority().map(|authority| authority.as_str().to_ascii_uppercase());
+    hosts.extend(authority.as_deref().filter(|_| form & 4 > 0));
+    let hosts: HeaderMap = hosts.iter().filter_map(|host| Some((HOST, host.parse().ok()?))).collect();
     for method in [Method::GET, Method::OPTIONS, Method::CONNECT] {
         for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
             for policy in [AsSent, Normalise, Strict] {
