@@ -10,7 +10,7 @@ mod hello;
 mod server;
 mod session;
 mod trust;
-mod x509;
+pub mod x509;
 
 use std::path::PathBuf;
 

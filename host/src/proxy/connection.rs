@@ -92,7 +92,6 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, mut socket: Bare, mut addre
             return Box::pin(deny(&proxy, &settings, socket)).await;
         }
     }
-    let local = socket.local();
     let (socket, mut security) = match &settings.tls {
         None => (Socket::Bare(socket), None),
         Some(acceptor) => match Box::pin(shake(&proxy, &door, &settings, acceptor, socket)).await {
@@ -101,7 +100,7 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, mut socket: Bare, mut addre
         },
     };
     if let Some(carried) = carried {
-        let arrival = Arrival { proxy, door, socket, address, told, local, security };
+        let arrival = Arrival { proxy, door, socket, address, told, security };
         // Boxed, so that a connection that lasts for days keeps nothing of its beginning.
         let joined = Box::pin(arrival.join(&settings, carried)).await;
         drop(settings);
@@ -114,6 +113,7 @@ pub async fn serve(proxy: Rc<Proxy>, door: Rc<Door>, mut socket: Bare, mut addre
     let is_asked = settings.tls.as_ref().is_some_and(|tls| tls.asks_clients());
     let shown = security.as_mut().and_then(|security| security.client.take());
     let certificate = is_asked.then(|| certificate::Fields::new(shown));
+    let local = socket.below().local();
     let (facts, introduction) = Default::default();
     let client = Client { peer, told, local, security, certificate, facts, introduction, proxy, door };
     let client = Rc::new(client);

@@ -42,8 +42,8 @@ pub(super) struct Search<'a> {
     pub(super) view: &'a View,
     /// Position of the listener there.
     pub(super) number: usize,
-    /// Whom backends are told that it is from, if they are.
-    pub(super) introduction: &'a Rc<Told>,
+    /// Makes up what backends are told of whom it is from, if they are.
+    pub(super) introduction: &'a dyn Fn() -> Rc<Told>,
 }
 
 impl Search<'_> {
@@ -65,8 +65,9 @@ impl Search<'_> {
         };
         passage.enter_pool(number);
         let (policy, hash_seed) = (&pool.policy, view.snapshot.hash_seed);
-        let admission =
-            Admission { proxy, line, steering, policy, hash_seed, until: None, introduction: Some(introduction) };
+        let introduction = policy.is_personal().then(introduction);
+        let introduction = introduction.as_ref();
+        let admission = Admission { proxy, line, steering, policy, hash_seed, until: None, introduction };
         let mut last = if tried.is_empty() { Error::NoBackend } else { Error::Connect };
         match tried.is_empty() {
             true => steering.earn_retries(&policy.retry),

@@ -49,7 +49,7 @@ pub(super) fn is_failure(headers: &HeaderMap) -> bool {
 }
 
 /// How long the client waits, from its request on; none: it does not say, or not as it should.
-pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
+pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let (unit, digits) = headers.get(GRPC_TIMEOUT)?.as_bytes().split_last()?;
     if digits.is_empty() || digits.len() > DIGITS || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -67,7 +67,7 @@ pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// What is left of it, to be passed on.
-pub(super) fn remaining(left: Duration) -> HeaderValue {
+pub fn remaining(left: Duration) -> HeaderValue {
     const MOST: u128 = 10u128.pow(DIGITS as u32);
     let text = match (left.as_micros(), left.as_millis()) {
         (micros, _) if micros < MOST => format!("{micros}u"),

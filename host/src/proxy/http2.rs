@@ -4,7 +4,7 @@
 //! what every stream is started with. A peer that vanished without a word is found by the kernel's probes, not by PINGs.
 //! `Upgrade: h2c` is not spoken (RFC 9113 §3.1).
 
-mod meter;
+pub mod meter;
 mod stream;
 mod transport;
 

@@ -173,7 +173,11 @@ impl Relay {
         C: Carrier,
         B: Carrier,
     {
-        let up = if self.is_one_sided { Poll::Ready(Ok(())) } else { self.up.poll(cx, client, backend, means) };
+        let is_last = matches!(self.down.stage, Stage::Ended);
+        let up = match self.is_one_sided {
+            true => Poll::Ready(Ok(())),
+            false => self.up.poll(cx, client, backend, means, is_last),
+        };
         let up = match up {
             // The backend has ended, and listens no more. What it said before is on its way, whatever the client goes on with.
             Poll::Ready(Err(End::To(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -183,7 +187,11 @@ impl Relay {
             }
             up => up.map_err(|end| end.broken(Side::Client, Side::Backend))?,
         };
-        let down = self.down.poll(cx, backend, client, means).map_err(|end| end.broken(Side::Backend, Side::Client))?;
+        let is_last = matches!(self.up.stage, Stage::Ended);
+        let down = self
+            .down
+            .poll(cx, backend, client, means, is_last)
+            .map_err(|end| end.broken(Side::Backend, Side::Client))?;
         if up.is_ready() && down.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }
@@ -212,13 +220,14 @@ impl Flow {
         Self { kept, moved: 0, pipe: None, is_bulk: false, stage: Stage::Open }
     }
 
-    /// Ready when this direction has ended.
+    /// Ready when this direction has ended. If it `is_last`, the other has, and both sides will be closed.
     fn poll<F, T>(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut F,
         to: &mut T,
         means: &mut Means<'_>,
+        is_last: bool,
     ) -> Poll<Result<(), End>>
     where
         F: Carrier,
@@ -257,6 +266,8 @@ impl Flow {
                         }
                     }
                 }
+                // What says the same, and more, comes at once.
+                Stage::Ending if is_last && to.bare().is_some() => self.stage = Stage::Ended,
                 Stage::Ending => {
                     ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(End::To)?;
                     self.stage = Stage::Ended;

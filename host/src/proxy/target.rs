@@ -11,7 +11,10 @@ use crate::decide::Facts;
 
 /// Checks the target and `Host`, and turns the target into origin form. A target in absolute form overrides `Host` (RFC
 /// 9112 §3.2.2), and `:authority` is as `Host` if both are there (RFC 9113 §8.3.1).
-pub(super) fn normalise(facts: &mut Facts, version: Version, policy: PathPolicy) -> Result<(), Error> {
+///
+/// # Errors
+/// For what cannot be passed on, or can be read in more than one way.
+pub fn normalise(facts: &mut Facts, version: Version, policy: PathPolicy) -> Result<(), Error> {
     if facts.method == Method::CONNECT {
         return Err(Error::ConnectMethod);
     }
@@ -73,7 +76,8 @@ fn normalise_path(facts: &mut Facts, policy: PathPolicy) -> Result<(), Error> {
         // Of the server as a whole, and of nothing that a path names.
         return if facts.method == Method::OPTIONS { Ok(()) } else { Err(Error::BadRequest) };
     }
-    if !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+    // Of a fragment alone nothing is left: that is shown as `/`, and passed on as no path at all.
+    if facts.uri.path().is_empty() || !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::BadRequest);
     }
     let path = path::apply(policy, facts.uri.path()).map_err(|_| Error::BadPath)?;
@@ -131,6 +135,20 @@ mod tests {
             assert!(!is_valid_host(host.as_bytes()), "{host}");
         }
         assert!(!is_valid_host(&[b'a'; 256]));
+    }
+
+    #[test]
+    fn a_fragment_is_no_path() {
+        let asked = |target: &'static str, version| {
+            let mut facts = Facts { uri: Uri::from_static(target), ..Facts::default() };
+            facts.headers.insert(HOST, HeaderValue::from_static("a.example"));
+            normalise(&mut facts, version, PathPolicy::AsSent).map(|()| facts.uri.to_string())
+        };
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            assert_eq!(asked("http://a.example#x", version), Err(Error::BadRequest));
+            assert_eq!(asked("http://a.example", version).as_deref(), Ok("/"));
+            assert_eq!(asked("http://a.example/b#x", version).as_deref(), Ok("/b"));
+        }
     }
 
     #[test]

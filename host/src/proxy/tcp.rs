@@ -47,9 +47,8 @@ pub(super) struct Arrival {
     pub(super) socket: Socket,
     /// None for a Unix socket.
     pub(super) address: Option<SocketAddr>,
-    /// What the peer told of it, and where it was accepted.
+    /// What the peer told of it.
     pub(super) told: Told,
-    pub(super) local: Option<SocketAddr>,
     /// None where TLS does not end here.
     pub(super) security: Option<Security>,
 }
@@ -69,7 +68,7 @@ pub(super) struct Joined {
 impl Arrival {
     /// Finds a backend. None when there is none: the client has been told, and the connection is over.
     pub(super) async fn join(self, listener: &Arc<Listener>, carried: &Carried) -> Option<Joined> {
-        let Self { proxy, door, mut socket, address, told, local, security } = self;
+        let Self { proxy, door, mut socket, address, told, security } = self;
         let (mut view, mut number) = (door.view(&proxy), door.number());
         let mut passage = Passage::begin(&proxy, &view, number, address);
         let line = Line::new(proxy.deadlines.watch(), &listener.limits);
@@ -96,11 +95,11 @@ impl Arrival {
         } else if let Some(security) = security {
             (facts.sni, facts.alpn) = (security.server_name, security.protocol);
         }
-        let introduction = introduce(&proxy, told, (address, local), (&facts.sni, &facts.alpn));
         // What a balancer before us has ended, it has read.
-        facts.sni = introduction.server_name.clone();
-        facts.alpn = introduction.protocol.clone();
-        passage.names(facts.sni.clone());
+        let [sni, alpn] = [facts.sni.take().or(told.server_name.clone()), facts.alpn.take().or(told.protocol.clone())];
+        (facts.sni, facts.alpn) = (sni.clone(), alpn.clone());
+        passage.names(sni.clone());
+        let introduction = || introduce(&proxy, told.clone(), (address, socket.below().local()), (&sni, &alpn));
         let joined = {
             // What has been read is the beginning of a handshake, which who sends nothing more cannot end.
             let speaks_tls = !said.is_empty() || matches!(socket, Socket::Tls(_));

@@ -87,6 +87,8 @@ fn listening(socket: Socket, listener: &Listener) -> io::Result<Listening> {
 fn connections(address: SocketAddr, ipv6_only: bool, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    // Connections have it from here. Without it, a response in two parts waits for the client's acknowledgement.
+    socket.set_tcp_nodelay(true)?;
     bind(socket, address, ipv6_only, shared)
 }
 

@@ -7,17 +7,17 @@ use der::asn1::{AnyRef, GeneralizedTime, ObjectIdentifier, UtcTime};
 use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
 
 /// What we look at in a certificate.
-pub(super) struct Certificate {
+pub struct Certificate {
     /// DNS names of its subject alternative name, lower case. The common name counts for nothing (RFC 9525 §2).
-    pub(super) names: Vec<String>,
+    pub names: Vec<String>,
     /// It is not valid before.
-    pub(super) begins: SystemTime,
+    pub begins: SystemTime,
     /// It is not valid after.
-    pub(super) ends: SystemTime,
+    pub ends: SystemTime,
     /// Its subject as text (RFC 4514), printable ASCII.
-    pub(super) subject: String,
+    pub subject: String,
     /// Its serial number, hexadecimal and lower case, as it is encoded.
-    pub(super) serial: String,
+    pub serial: String,
 }
 
 /// Attributes of names that have a short name (RFC 4514 §3, and the address of mail that OpenSSL writes).
@@ -40,7 +40,7 @@ const DNS_NAME: TagNumber = TagNumber::N2;
 const EXTENSIONS: TagNumber = TagNumber::N3;
 
 /// Of DER; none where it is no certificate.
-pub(super) fn read(der: &[u8]) -> Option<Certificate> {
+pub fn read(der: &[u8]) -> Option<Certificate> {
     let body = parts(AnyRef::from_der(der).ok()?.value())?.into_iter().next()?;
     let mut fields = parts(body.value())?.into_iter().peekable();
     // The version, which the first had not.

@@ -36,8 +36,6 @@ impl Accepting {
         match self {
             Self::Tcp(socket) => {
                 let (client, address) = socket.accept().await?;
-                // Without it, a response in two parts waits for the client's acknowledgement.
-                let _ = client.set_nodelay(true);
                 Ok((Bare::Tcp(client), Some(address)))
             }
             Self::Unix(socket) => {

@@ -19,9 +19,12 @@ fuzz_target!(|lines: Vec<(u8, Vec<u8>)>| {
     }
     let address = SocketAddr::from(([192, 0, 2, 7], 9));
     let trusting = Peers { blocks: "192.0.2.0/24".parse().into_iter().collect(), unix: true };
-    for (address, trusted) in
-        [(Some(address), Peers::default()), (Some(address), trusting.clone()), (None, Peers::default()), (None, trusting)]
-    {
+    for (address, trusted) in [
+        (Some(address), Peers::default()),
+        (Some(address), trusting.clone()),
+        (None, Peers::default()),
+        (None, trusting),
+    ] {
         let peer = Peer::new(address, &trusted, false);
         let mut headers = sent.clone();
         end_hop(&mut headers);

@@ -111,10 +111,10 @@ fn what_is_not_for_datagrams_is_named() {
             format!("6:18 `proxy_protocol` is of connections, and this listener has datagrams | {change}"),
             format!("7:8 `alpn` is of TLS over TCP, and this listener has datagrams | {change}"),
             format!("8:13 `keepalive` is of connections, and this listener has datagrams | {change}"),
-            format!("10:17 `tcp_fast_open` is of connections, and this listener has datagrams | {change}"),
             format!(
                 "9:9 `paths` means something to HTTP only, and this listener carries connections as they are | {change}"
             ),
+            format!("10:17 `tcp_fast_open` is of connections, and this listener has datagrams | {change}"),
         ]
     );
     assert_eq!(

@@ -4,7 +4,7 @@
 //! protobuf's mapping has it, or `BIN` and base64; `endpoint-load-metrics-bin` is base64 alone. Plugins know a metric as
 //! `TEXT` writes it. Pure: bytes in, numbers out, whatever the bytes are.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -44,23 +44,24 @@ pub struct Parsed {
     pub ignored: usize,
 }
 
-/// Field by field as in the protocol. A field that is missing is zero, and zero is not said.
+/// Field by field as in the protocol. A field that is missing is zero, and zero is not said. Names have an order, so that
+/// of too many the same are taken each time.
 #[derive(Clone, PartialEq, Message)]
 struct OrcaLoadReport {
     #[prost(double, tag = "1")]
     cpu_utilization: f64,
     #[prost(double, tag = "2")]
     mem_utilization: f64,
-    #[prost(map = "string, double", tag = "4")]
-    request_cost: HashMap<String, f64>,
-    #[prost(map = "string, double", tag = "5")]
-    utilization: HashMap<String, f64>,
+    #[prost(btree_map = "string, double", tag = "4")]
+    request_cost: BTreeMap<String, f64>,
+    #[prost(btree_map = "string, double", tag = "5")]
+    utilization: BTreeMap<String, f64>,
     #[prost(double, tag = "6")]
     rps_fractional: f64,
     #[prost(double, tag = "7")]
     eps: f64,
-    #[prost(map = "string, double", tag = "8")]
-    named_metrics: HashMap<String, f64>,
+    #[prost(btree_map = "string, double", tag = "8")]
+    named_metrics: BTreeMap<String, f64>,
     #[prost(double, tag = "9")]
     application_utilization: f64,
 }

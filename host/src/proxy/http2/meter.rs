@@ -32,7 +32,7 @@ const END_STREAM: u8 = 1;
 
 /// What one client connection may still do.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub struct Meter {
     read: Heads,
     sent: Heads,
     frames: u64,
@@ -46,13 +46,13 @@ pub(super) struct Meter {
 
 impl Meter {
     /// Of a connection that begins at `now` (in milliseconds) with so many bytes that are no frames.
-    pub(super) fn new(preface: usize, now: u64) -> Self {
+    pub fn new(preface: usize, now: u64) -> Self {
         let (read, sent) = (Heads::after(preface), Heads::after(0));
         Self { read, sent, frames: 0, last_stream: 0, credit: MOST, counted: now, written: 0 }
     }
 
     /// What came from the client. False when it was too much.
-    pub(super) fn read(&mut self, mut bytes: &[u8]) -> bool {
+    pub fn read(&mut self, mut bytes: &[u8]) -> bool {
         while let Some(head) = self.read.next(&mut bytes) {
             let cost = self.frame(head);
             match self.credit.checked_sub(cost) {
@@ -82,7 +82,7 @@ impl Meter {
     }
 
     /// Time goes on: `now` in milliseconds.
-    pub(super) fn pass(&mut self, now: u64) {
+    pub fn pass(&mut self, now: u64) {
         let earned = now.saturating_sub(self.counted).saturating_mul(PER_SECOND) / 1000;
         if earned > 0 {
             self.counted = now;
@@ -91,7 +91,7 @@ impl Meter {
     }
 
     /// The client took these bytes. Answers whether something of a response's body is among them.
-    pub(super) fn wrote(&mut self, mut bytes: &[u8]) -> bool {
+    pub fn wrote(&mut self, mut bytes: &[u8]) -> bool {
         self.written = self.written.saturating_add(bytes.len());
         self.earn(u32::try_from(self.written / BYTES).unwrap_or(MOST));
         self.written %= BYTES;
@@ -106,7 +106,7 @@ impl Meter {
     }
 
     /// So many streams ended well.
-    pub(super) fn completed(&mut self, streams: u32) {
+    pub fn completed(&mut self, streams: u32) {
         self.earn(streams.saturating_mul(RESET));
     }
 
@@ -115,12 +115,12 @@ impl Meter {
     }
 
     /// Frames whose heads were seen.
-    pub(super) fn frames(&self) -> u64 {
+    pub fn frames(&self) -> u64 {
         self.frames
     }
 
     /// The last stream that the client opened.
-    pub(super) fn last_stream(&self) -> u32 {
+    pub fn last_stream(&self) -> u32 {
         self.last_stream
     }
 }

@@ -28,21 +28,21 @@ pub(in crate::proxy) struct Batch {
 
 /// Datagrams of one flow, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Datagrams<'a> {
+pub struct Datagrams<'a> {
     /// One behind the other.
-    pub(super) bytes: &'a [u8],
+    pub bytes: &'a [u8],
     /// The length of each but the last, which may be shorter; none: it is one, which may be empty.
-    pub(super) segment: Option<usize>,
+    pub segment: Option<usize>,
 }
 
 impl<'a> Datagrams<'a> {
     /// How many they are.
-    pub(super) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.segment.map_or(1, |segment| self.bytes.len().div_ceil(segment))
     }
 
     /// Each of them.
-    pub(super) fn each(self) -> impl Iterator<Item = &'a [u8]> {
+    pub fn each(self) -> impl Iterator<Item = &'a [u8]> {
         let mut rest = Some(self.bytes);
         from_fn(move || {
             let bytes = rest.take()?;
@@ -89,21 +89,31 @@ impl Batch {
     }
 
     /// What was taken, in its order: `each` gets what came one after another from one address to one of ours.
-    pub(super) fn for_each(&mut self, mut each: impl FnMut(&RecvMeta, Datagrams<'_>)) {
+    pub(super) fn for_each(&mut self, each: impl FnMut(&RecvMeta, Datagrams<'_>)) {
         let Self { room, metas, count, joined } = self;
-        for range in groups(&metas[..*count]) {
-            let meta = &metas[range.start];
-            let bytes = |position: usize| &room[position * ROOM..][..metas[position].len];
-            if range.len() == 1 {
-                let segment = Some(meta.stride).filter(|stride| *stride > 0 && *stride < meta.len);
-                each(meta, Datagrams { bytes: bytes(range.start), segment });
-                continue;
-            }
-            joined.clear();
-            range.clone().for_each(|position| joined.extend_from_slice(bytes(position)));
-            each(meta, Datagrams { bytes: joined, segment: Some(meta.len) });
-        }
+        let bytes = |position: usize| &room[position * ROOM..][..metas[position].len];
+        join(&metas[..*count], bytes, joined, each);
         *count = 0;
+    }
+}
+
+/// Gives `each` what goes on together, in its order, of datagrams with these `bytes`. In `joined` they are put side by side.
+pub fn join<'a>(
+    metas: &[RecvMeta],
+    bytes: impl Fn(usize) -> &'a [u8],
+    joined: &mut Vec<u8>,
+    mut each: impl FnMut(&RecvMeta, Datagrams<'_>),
+) {
+    for range in groups(metas) {
+        let meta = &metas[range.start];
+        if range.len() == 1 {
+            let segment = Some(meta.stride).filter(|stride| *stride > 0 && *stride < meta.len);
+            each(meta, Datagrams { bytes: bytes(range.start), segment });
+            continue;
+        }
+        joined.clear();
+        range.for_each(|position| joined.extend_from_slice(bytes(position)));
+        each(meta, Datagrams { bytes: joined, segment: Some(meta.len) });
     }
 }
 

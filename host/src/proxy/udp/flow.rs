@@ -187,7 +187,7 @@ impl Flow {
         line.enter(Phase::Busy);
         let facts = Facts::of_connection(listener.protocol.word(), &listener.name, self.client);
         let to = SocketAddr::new(self.path.to.unwrap_or(local.ip()), local.port());
-        let introduction = introduce(proxy, Default::default(), (Some(self.client), Some(to)), (&None, &None));
+        let introduction = || introduce(proxy, Default::default(), (Some(self.client), Some(to)), (&None, &None));
         let search = Search { proxy, line: &line, view: &view, number, introduction: &introduction };
         let reach = async |admission: &Admission<'_>, backend: &Arc<Backend>| self.reach(admission, backend).await;
         let found = search.find(facts, &mut passage, tried, reach).await;

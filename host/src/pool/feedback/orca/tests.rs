@@ -19,9 +19,9 @@ fn report() -> OrcaLoadReport {
         cpu_utilization: 0.25,
         application_utilization: 1.5,
         rps_fractional: 12.5,
-        named_metrics: HashMap::from([("queue".into(), 4.0)]),
-        utilization: HashMap::from([("disk".into(), 0.5)]),
-        request_cost: HashMap::from([("rows".into(), 3.0)]),
+        named_metrics: BTreeMap::from([("queue".into(), 4.0)]),
+        utilization: BTreeMap::from([("disk".into(), 0.5)]),
+        request_cost: BTreeMap::from([("rows".into(), 3.0)]),
         ..OrcaLoadReport::default()
     }
 }
@@ -73,6 +73,15 @@ fn garbage_is_left_out_and_counted() {
     assert_eq!(parse(long.as_bytes()).metrics, []);
 }
 
+#[test]
+fn of_too_many_the_same_are_taken() {
+    let named_metrics = (0..100).map(|n| (format!("{n:02}"), 1.0)).collect();
+    let report = OrcaLoadReport { named_metrics, ..OrcaLoadReport::default() };
+    let parsed = parse_binary(BASE64.encode(report.encode_to_vec()).as_bytes());
+    let first: Vec<_> = (0..MOST).map(|n| (format!("named_metrics.{n:02}"), 1.0)).collect();
+    assert_eq!((parsed.metrics, parsed.ignored), (first, 100 - MOST));
+}
+
 proptest! {
     /// Whatever a backend sends: no panic, and only numbers that mean something.
     #[test]
@@ -96,7 +105,7 @@ proptest! {
 
     /// What one end writes, the other reads.
     #[test]
-    fn reports_arrive(cpu in 0.0..10.0f64, named in proptest::collection::hash_map("[a-z]{1,8}", 0.0..1e9f64, 0..20)) {
+    fn reports_arrive(cpu in 0.0..10.0f64, named in proptest::collection::btree_map("[a-z]{1,8}", 0.0..1e9f64, 0..20)) {
         let report = OrcaLoadReport { cpu_utilization: cpu, named_metrics: named.clone(), ..Default::default() };
         let parsed = parse_binary(BASE64.encode(report.encode_to_vec()).as_bytes());
         prop_assert_eq!(parsed.ignored, 0);
