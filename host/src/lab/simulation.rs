@@ -6,6 +6,7 @@
 //! seed gives the same figures each time. There is no network, no TLS and no HTTP, and a decision takes no time.
 
 mod chance;
+mod changes;
 mod farm;
 mod log;
 pub mod page;
@@ -16,11 +17,10 @@ mod steering;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::sync::Arc;
 
 use self::chance::Popularity;
 use self::farm::Server;
-use self::scenario::{Arrivals, Entrant, Scenario, What};
+use self::scenario::{Arrivals, Entrant, Scenario};
 pub use self::statistics::{Disruption, Figures};
 pub use self::steering::BadEntrant;
 use self::steering::{Decision, Steering};
@@ -39,7 +39,7 @@ const REFUSAL: u64 = 500;
 pub enum Failed {
     /// The plugin.
     #[error("{0}: {1}")]
-    Entrant(String, BadEntrant),
+    Entrant(String, Box<BadEntrant>),
     /// The access log.
     #[error(transparent)]
     Log(#[from] std::io::Error),
@@ -123,7 +123,7 @@ pub fn simulate(
     seed: u64,
     mut progress: impl FnMut(f64),
 ) -> Result<Figures, Failed> {
-    let failed = |error| Failed::Entrant(entrant.title().to_owned(), error);
+    let failed = |error| Failed::Entrant(entrant.title().to_owned(), Box::new(error));
     let mut world = World::new(registry, scenario, entrant, seed)?;
     let mut told = 0;
     while let Some(Reverse((at, _, event))) = world.queue.pop() {
@@ -154,7 +154,7 @@ impl<'a> World<'a> {
         let there = roster.iter().zip(&present).filter(|(_, present)| **present);
         let rows = there.map(|(row, _): (&Row, _)| row.clone()).collect();
         let steering = Steering::new(registry, entrant, rows, (scenario.workers, seed))
-            .map_err(|error| Failed::Entrant(entrant.title().to_owned(), error))?;
+            .map_err(|error| Failed::Entrant(entrant.title().to_owned(), Box::new(error)))?;
         let recorded = match &scenario.arrivals {
             Arrivals::Log(path) => log::read(path)?,
             _ => Vec::new(),
@@ -424,99 +424,6 @@ impl<'a> World<'a> {
             let next = self.think(closed.think.as_secs_f64() * 1e6).max(self.now + 1);
             self.at(next, Event::Arrive(Some(client)));
         }
-    }
-
-    fn happen(&mut self, number: usize) -> Result<(), BadEntrant> {
-        let event = &self.scenario.events[number];
-        let Some(backend) = self.roster.iter().position(|row| *row.id == *event.backend) else { return Ok(()) };
-        let what = format!("{} {}", event.what.as_str(), event.backend);
-        match event.what {
-            What::Down => {
-                for slot in self.servers[backend].fall() {
-                    self.roster[backend].load.failed();
-                    self.leave(slot, OutcomeKind::Reset);
-                    self.end_of(slot, Some(&mut |figures: &mut Figures| figures.failed += 1));
-                }
-                self.at(self.now + self.scenario.detection.as_micros() as u64, Event::Known(backend));
-            }
-            What::Up => {
-                self.servers[backend].is_up = true;
-                self.at(self.now + self.scenario.detection.as_micros() as u64, Event::Known(backend));
-            }
-            What::Slow => self.servers[backend].factor = event.factor.unwrap_or(1.0),
-            What::Drain => {
-                self.roster[backend].readiness = Readiness::Draining;
-                return self.tell(false, &what);
-            }
-            What::Remove | What::Add => {
-                self.present[backend] = event.what == What::Add;
-                return self.tell(true, &what);
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the table, and looks what that has moved.
-    fn tell(&mut self, is_another: bool, what: &str) -> Result<(), BadEntrant> {
-        let keys = self.scenario.keys.population;
-        let before = self.steering.probe(keys, self.now);
-        self.table();
-        self.steering.tell(is_another, self.now)?;
-        let after = self.steering.probe(keys, self.now);
-        if let (Some(before), Some(after)) = (before, after) {
-            let is_ready =
-                |id: &Arc<str>| self.steering.rows.iter().any(|row| row.id == *id && row.readiness == Readiness::Ready);
-            let ready: HashMap<_, _> = before.iter().flatten().map(|id| (id, is_ready(id))).collect();
-            let (mut moved, mut needless) = (0u32, 0u32);
-            for (before, after) in before.iter().zip(&after) {
-                let has_moved = before != after;
-                moved += u32::from(has_moved);
-                needless += u32::from(has_moved && before.as_ref().is_some_and(|id| ready[id]));
-            }
-            let share = |count: u32| f64::from(count) / before.len().max(1) as f64;
-            let (moved, needless) = (share(moved), share(needless));
-            self.figures.disruptions.push(Disruption { at_us: self.now, what: what.into(), moved, needless });
-        }
-        Ok(())
-    }
-
-    /// Puts together those that are there.
-    fn table(&mut self) {
-        self.members = (0..self.roster.len()).filter(|backend| self.present[*backend]).collect();
-        self.positions = vec![None; self.roster.len()];
-        for (position, backend) in self.members.iter().enumerate() {
-            self.positions[*backend] = Some(position as u32);
-        }
-        self.steering.rows = self.members.iter().map(|backend| self.roster[*backend].clone()).collect();
-    }
-
-    /// Sees what is in flight.
-    fn observe(&mut self) {
-        let slice = (self.now * statistics::SLICES as u64 / self.end) as usize;
-        let Some((sums, seen)) = self.seen.get_mut(slice) else { return };
-        for (sum, row) in sums.iter_mut().zip(&self.roster) {
-            *sum += f64::from(row.load.in_flight());
-        }
-        *seen += 1;
-        let there = self.roster.iter().zip(&self.positions).filter(|(_, position)| position.is_some());
-        let there = there.map(|(row, _)| (f64::from(row.load.in_flight()), row.weight));
-        if there.clone().any(|(in_flight, _)| in_flight > 0.0) {
-            self.peaks.0 += statistics::over_mean(there);
-            self.peaks.1 += 1;
-        }
-    }
-
-    fn close(self) -> Figures {
-        let mut figures = self.figures;
-        (figures.faults, figures.fallbacks) = (self.steering.faults, self.steering.fallbacks);
-        let served = figures.served.iter().zip(&self.roster).map(|(count, row)| (*count as f64, row.weight));
-        let peak = if self.peaks.1 == 0 { 1.0 } else { self.peaks.0 / f64::from(self.peaks.1) };
-        figures.imbalance = (statistics::over_mean(served), peak);
-        let mean = |(sums, seen): (Vec<f64>, u32)| {
-            sums.into_iter().map(|sum| (sum / f64::from(seen.max(1))) as f32).collect::<Vec<_>>()
-        };
-        figures.in_flight = self.seen.into_iter().map(mean).collect();
-        figures
     }
 }
 

@@ -36,7 +36,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
 /// Top-level module of the host, and those of its own crate that it may use.
 const DOWN: &[(&str, &[&str])] = &[
     ("main", &["cli", "server", "config", "telemetry"]),
-    ("cli", &["server", "admin", "config", "telemetry", "plugin", "pool", "lab"]),
+    ("cli", &["server", "admin", "config", "telemetry", "plugin", "pool", "lab", "decide"]),
     ("lab", &["plugin", "config", "decide"]),
     (
         "server",

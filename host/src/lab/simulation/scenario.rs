@@ -198,6 +198,9 @@ impl What {
     }
 }
 
+/// Settings of a plugin.
+pub type Settings = serde_json::Map<String, serde_json::Value>;
+
 /// What is compared.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -209,7 +212,7 @@ pub struct Entrant {
     pub balancer: String,
     /// Its settings.
     #[serde(default)]
-    pub settings: toml::Table,
+    pub settings: Settings,
     /// Where its keys come from, as `key` of a configuration.
     #[serde(default)]
     pub key: Option<String>,
@@ -218,7 +221,7 @@ pub struct Entrant {
     pub affinity: Option<String>,
     /// Its settings.
     #[serde(default)]
-    pub affinity_settings: toml::Table,
+    pub affinity_settings: Settings,
 }
 
 impl Entrant {
@@ -228,10 +231,10 @@ impl Entrant {
         Self {
             name: None,
             balancer,
-            settings: toml::Table::new(),
+            settings: Settings::new(),
             key: None,
             affinity: None,
-            affinity_settings: toml::Table::new(),
+            affinity_settings: Settings::new(),
         }
     }
 

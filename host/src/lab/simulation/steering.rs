@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::header::{COOKIE, HeaderValue};
 
-use super::scenario::Entrant;
+use super::scenario::{Entrant, Settings};
 use crate::config::PluginLimits;
 use crate::decide::{
     Affinity as _, Balancer as _, Facts, Fault, FaultKind, Head, Keyed, Moment, Observer, Outcome, PoolLoad, Readiness,
@@ -84,7 +84,7 @@ impl<'a> Steering<'a> {
         (workers, seed): (u32, u64),
     ) -> Result<Self, BadEntrant> {
         let keys = entrant.key.iter().map(|key| key.parse()).collect::<Result<Vec<_>, _>>()?;
-        let load = |called: &str, settings: &toml::Table| -> Result<Subject, BadEntrant> {
+        let load = |called: &str, settings: &Settings| -> Result<Subject, BadEntrant> {
             let subject = Subject::load(registry, called, PluginLimits::default())?;
             let settings = serde_json::to_string(settings)?.into();
             Ok(Subject { settings, keys: keys.clone(), ..subject })

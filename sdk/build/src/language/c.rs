@@ -51,9 +51,8 @@ pub(super) fn bindings(project: &Project) -> Result<[PathBuf; 2]> {
     let (package, _) = resolve.push_path(project.wit()?)?;
     let world = resolve.select_world(&[package], Some(&project.world()))?;
     let folder = project.emptied("bindings")?;
-    let mut options = Opts::default();
     // The same names for all worlds.
-    options.rename_world = Some("plugin".to_owned());
+    let options = Opts { rename_world: Some("plugin".to_owned()), ..Opts::default() };
     let mut files = Files::default();
     options.build().generate(&mut resolve, world, &mut files).context("no bindings for C")?;
     for (name, bytes) in files.iter() {
