@@ -14,6 +14,7 @@ pub struct TcpOptions {
     /// `tcp_fast_open` (RFC 7413, default false): a client that was here before may send with its first packet, and backends get
     /// what is sent first with ours. Who uses it must not mind that this comes twice, as it does when a packet is repeated. It needs
     /// the system's permission (on Linux `net.ipv4.tcp_fastopen`: 1 towards backends, 2 of clients). A backend that is not
-    /// there is noticed only with the first bytes then, when no other is tried for a connection that is carried as it is.
+    /// there is noticed only with the first bytes then, when no other is tried for a connection that is carried as it is. Where the
+    /// backend speaks first, as of `protocol = "tcp"` without TLS it may, the connection is made as ever.
     pub fast_open: bool,
 }

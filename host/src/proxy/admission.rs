@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::Proxy;
 use super::error::Error;
 use super::line::{Line, Phase};
+use crate::config::TcpOptions;
 use crate::decide::Facts;
 use crate::pool::connect::{ConnectError, Stream, connect, is_out_of_descriptors};
 use crate::pool::connections::{Connected, Counted};
@@ -43,6 +44,8 @@ pub struct Admission<'a> {
     pub hash_seed: u64,
     /// When the head of a response must be there.
     pub until: Option<Instant>,
+    /// Whether something is sent as soon as there is a connection.
+    pub speaks: bool,
     /// Whom backends are told that it is from, if they are.
     pub introduction: Option<&'a Rc<Told>>,
 }
@@ -219,7 +222,9 @@ impl Admission<'_> {
         let told = told.unwrap_or_default();
         let from = self.introduction.filter(|_| self.policy.transparent).and_then(|told| told.addresses);
         let from = from.map(|(client, _)| client.ip());
-        let tcp = &self.policy.tcp;
+        // Of who waits for the backend to begin, there would be no first packet.
+        let speaks = self.speaks || tls.is_some() || !told.is_empty();
+        let tcp = &TcpOptions { fast_open: self.policy.tcp.fast_open && speaks, ..self.policy.tcp };
         match connect(&backend.address, from, tls, &told, tcp, timeout.saturating_sub(began.elapsed())).await {
             Err(ConnectError::Io(error)) if is_out_of_descriptors(&error) => {
                 self.proxy.relieve();

@@ -42,6 +42,8 @@ pub(super) struct Search<'a> {
     pub(super) view: &'a View,
     /// Position of the listener there.
     pub(super) number: usize,
+    /// Whether something is sent as soon as there is a connection.
+    pub(super) speaks: bool,
     /// Makes up what backends are told of whom it is from, if they are.
     pub(super) introduction: &'a dyn Fn() -> Rc<Told>,
 }
@@ -56,7 +58,7 @@ impl Search<'_> {
         tried: &mut Vec<Rc<Member>>,
         reach: impl AsyncFn(&Admission<'_>, &Arc<Backend>) -> Result<T, ConnectError>,
     ) -> Result<Destination<T>, Error> {
-        let Self { proxy, line, view, number, introduction } = *self;
+        let Self { proxy, line, view, number, speaks, introduction } = *self;
         let Some(listener) = view.snapshot.listeners.get(number) else { return Err(Error::NoRoute) };
         let (mut facts, pool) = self.route(listener, facts);
         let number = pool?;
@@ -67,7 +69,7 @@ impl Search<'_> {
         let (policy, hash_seed) = (&pool.policy, view.snapshot.hash_seed);
         let introduction = policy.is_personal().then(introduction);
         let introduction = introduction.as_ref();
-        let admission = Admission { proxy, line, steering, policy, hash_seed, until: None, introduction };
+        let admission = Admission { proxy, line, steering, policy, hash_seed, until: None, speaks, introduction };
         let mut last = if tried.is_empty() { Error::NoBackend } else { Error::Connect };
         match tried.is_empty() {
             true => steering.earn_retries(&policy.retry),

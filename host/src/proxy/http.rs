@@ -172,6 +172,7 @@ impl Lane {
                 steering,
                 policy: &pool.policy,
                 hash_seed: snapshot.hash_seed,
+                speaks: true,
                 introduction: introduction.as_ref(),
                 until,
             },

@@ -113,6 +113,8 @@ impl Passage {
         if let (Some(mut in_flight), Some(outcome)) = (self.in_flight.take(), outcome) {
             in_flight.set_outcome(outcome);
         }
+        // It may go to another pool.
+        self.place = None;
     }
 
     /// So much has been carried in all.

@@ -103,7 +103,8 @@ impl Arrival {
         let joined = {
             // What has been read is the beginning of a handshake, which who sends nothing more cannot end.
             let speaks_tls = !said.is_empty() || matches!(socket, Socket::Tls(_));
-            let search = Search { proxy: &proxy, line: &line, view: &view, number, introduction: &introduction };
+            let (line, speaks) = (&line, !said.is_empty());
+            let search = Search { proxy: &proxy, line, view: &view, number, speaks, introduction: &introduction };
             let mut tried = Vec::new();
             let reach = async |admission: &Admission<'_>, backend: &Arc<Backend>| {
                 let policy = admission.policy;

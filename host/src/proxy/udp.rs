@@ -40,6 +40,8 @@ pub struct Server {
     proxy: Rc<Proxy>,
     door: Rc<Door>,
     socket: UdpSocket,
+    /// The sockets of all workers: while one of them has flows, none is closed, or the kernel would spread those anew.
+    _group: Arc<[StdSocket]>,
     /// What the kernel can do, for this socket and those to backends.
     state: UdpSocketState,
     local: SocketAddr,
@@ -58,17 +60,17 @@ struct Path {
 }
 
 impl Server {
-    /// On this socket, which does not block.
+    /// On this socket, which does not block, and is one of the `group` that has its address.
     ///
     /// # Errors
     /// There is no descriptor left.
-    pub fn new(proxy: Rc<Proxy>, door: Rc<Door>, socket: StdSocket) -> io::Result<Rc<Self>> {
+    pub fn new(proxy: Rc<Proxy>, door: Rc<Door>, socket: StdSocket, group: Arc<[StdSocket]>) -> io::Result<Rc<Self>> {
         let local = socket.local_addr()?;
         // What it finds out is true of all sockets, and what it sets is not wanted: datagrams may be fragmented on their way.
         let state = UdpSocketState::new((&Socket::new(Domain::for_address(local), Type::DGRAM, None)?).into())?;
         let socket = UdpSocket::from_std(socket)?;
         let (flows, shared, waker) = Default::default();
-        Ok(Rc::new(Self { proxy, door, socket, state, local, flows, shared, waker }))
+        Ok(Rc::new(Self { proxy, door, socket, _group: group, state, local, flows, shared, waker }))
     }
 
     /// Serves until it is closed and its last flow has ended.
@@ -106,7 +108,8 @@ impl Server {
     }
 
     fn forward(self: &Rc<Self>, meta: &RecvMeta, datagrams: Datagrams<'_>) {
-        let path = Path { client: meta.addr, to: meta.dst_ip.filter(|_| self.local.ip().is_unspecified()) };
+        let to = meta.dst_ip.filter(|to| self.local.ip().is_unspecified() && is_of_one(to));
+        let path = Path { client: meta.addr, to };
         let known = self.flows.borrow().get(&path).map(Rc::clone);
         match known {
             Some(flow) => flow.forward(datagrams),
@@ -166,12 +169,25 @@ impl Server {
         shared.push((Arc::clone(backend), Rc::clone(socket)));
     }
 
+    /// Nobody uses this one any more: what stands in its way may be of the socket, such as an address of ours that is gone.
+    fn unshare(&self, socket: &Rc<UdpSocket>) {
+        self.shared.borrow_mut().retain(|(_, known)| !Rc::ptr_eq(known, socket));
+    }
+
     /// Counts something that is of no pool.
     fn count(&self, count: impl FnOnce(&Carried)) {
         let (view, number) = (self.door.view(&self.proxy), self.door.number());
         if let Some(carried) = view.ledger.carried(number, view.ledger.no_pool(), self.proxy.worker) {
             count(carried);
         }
+    }
+}
+
+/// Whether an address is of one machine, so that something can come from it.
+fn is_of_one(address: &IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => !address.is_broadcast() && !address.is_multicast(),
+        IpAddr::V6(address) => !address.is_multicast(),
     }
 }
 

@@ -6,6 +6,7 @@ mod unix;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -40,8 +41,10 @@ pub fn open(listener: &Listener, workers: usize) -> io::Result<Bound> {
             let bind = if listener.protocol.is_udp() { datagrams } else { connections };
             let (address, sockets) =
                 share(*address, workers, |address, shared| bind(address, listener.ipv6_only, shared))?;
-            let sockets = sockets.into_iter().map(|socket| listening(socket, listener));
-            let sockets = sockets.collect::<io::Result<_>>()?;
+            let sockets = match listener.protocol.is_udp() {
+                true => grouped(sockets)?,
+                false => sockets.into_iter().map(|socket| listening(socket, listener)).collect::<io::Result<_>>()?,
+            };
             Ok(Bound { address: ListenerAddress::Socket(address), sockets, file: None })
         }
         ListenerAddress::Unix(path) => {
@@ -71,10 +74,13 @@ fn share(
     Ok((local, sockets.collect::<io::Result<_>>()?))
 }
 
+/// Each of them with all: see [`Listening::Udp`].
+fn grouped(sockets: Vec<Socket>) -> io::Result<Vec<Listening>> {
+    let group = sockets.iter().map(|socket| Ok(socket.try_clone()?.into())).collect::<io::Result<Arc<[_]>>>()?;
+    Ok(sockets.into_iter().map(|socket| Listening::Udp(socket.into(), Arc::clone(&group))).collect())
+}
+
 fn listening(socket: Socket, listener: &Listener) -> io::Result<Listening> {
-    if listener.protocol.is_udp() {
-        return Ok(Listening::Udp(socket.into()));
-    }
     #[cfg(target_os = "linux")]
     if listener.tcp.fast_open {
         fast_open::allow(&socket);
@@ -148,7 +154,7 @@ mod tests {
             assert_eq!(sockets.len(), 3);
             let local = |socket: &Listening| match socket {
                 Listening::Tcp(socket) => socket.local_addr().ok(),
-                Listening::Udp(socket) => socket.local_addr().ok(),
+                Listening::Udp(socket, _) => socket.local_addr().ok(),
                 Listening::Unix(_) => None,
             };
             assert!(sockets.iter().all(|socket| local(socket) == Some(address)));

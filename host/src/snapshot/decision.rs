@@ -277,7 +277,7 @@ impl Known {
         };
         let usable = |member: &&Rc<Member>| match member.readiness.get() {
             Readiness::Ready => true,
-            Readiness::Draining => bound,
+            Readiness::Draining => bound && !member.is_cut(),
             Readiness::Down => false,
         };
         let Some(member) = member.filter(usable) else { return Choice::Pass };

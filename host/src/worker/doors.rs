@@ -42,8 +42,8 @@ impl Doors {
         let socket = match socket {
             Listening::Tcp(socket) => Accepting::Tcp(TcpListener::from_std(socket)?),
             Listening::Unix(socket) => Accepting::Unix(UnixListener::from_std(socket)?),
-            Listening::Udp(socket) => {
-                spawn_local(udp::Server::new(proxy, door, socket)?.serve());
+            Listening::Udp(socket, group) => {
+                spawn_local(udp::Server::new(proxy, door, socket, group)?.serve());
                 return Ok(());
             }
         };

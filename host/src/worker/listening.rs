@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener, UdpSocket};
 use std::os::unix::net::UnixListener as StdUnixListener;
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 
@@ -15,8 +16,8 @@ pub enum Listening {
     Tcp(StdTcpListener),
     /// One that all workers accept on: a Unix socket has one accept queue.
     Unix(StdUnixListener),
-    /// Datagrams: one worker's own, among which the kernel spreads flows.
-    Udp(UdpSocket),
+    /// Datagrams: one worker's own, among which the kernel spreads flows; and those of all workers.
+    Udp(UdpSocket, Arc<[UdpSocket]>),
 }
 
 /// One for connections, on the runtime of a worker.

@@ -6,13 +6,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
+use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
@@ -163,7 +166,13 @@ impl Flow {
             self.backend.take();
             let end = match left {
                 Left::Over(end) => Some(end),
-                Left::Gone | Left::Down => self.rest().await,
+                Left::Gone | Left::Down => {
+                    // What is refused now was sent before; what comes later may be taken.
+                    if self.waiting.borrow().datagrams.is_empty() {
+                        tried.clear();
+                    }
+                    self.rest().await
+                }
             };
             if let Some(end) = end {
                 if let Some(passage) = &mut *self.passage.borrow_mut() {
@@ -171,6 +180,12 @@ impl Flow {
                 }
                 break;
             }
+        }
+        let left_over = self.waiting.borrow().datagrams.len() as u64;
+        if left_over > 0
+            && let Some(passage) = &*self.passage.borrow()
+        {
+            passage.count(|carried| carried.dropped[Dropped::Failed as usize].add(left_over));
         }
         self.server.forget(&self.path);
         self.passage.take();
@@ -188,9 +203,18 @@ impl Flow {
         let facts = Facts::of_connection(listener.protocol.word(), &listener.name, self.client);
         let to = SocketAddr::new(self.path.to.unwrap_or(local.ip()), local.port());
         let introduction = || introduce(proxy, Default::default(), (Some(self.client), Some(to)), (&None, &None));
-        let search = Search { proxy, line: &line, view: &view, number, introduction: &introduction };
+        let search = Search { proxy, line: &line, view: &view, number, speaks: true, introduction: &introduction };
         let reach = async |admission: &Admission<'_>, backend: &Arc<Backend>| self.reach(admission, backend).await;
-        let found = search.find(facts, &mut passage, tried, reach).await;
+        let found = {
+            let mut finding = pin!(search.find(facts, &mut passage, tried, reach));
+            poll_fn(|cx| {
+                // In a queue, it is woken when its time is over.
+                line.watch().wakes(cx.waker());
+                self.attend(cx);
+                finding.as_mut().poll(cx)
+            })
+            .await
+        };
         self.passage.replace(Some(passage));
         found
     }
@@ -228,8 +252,17 @@ impl Flow {
     /// Sends what waits, and carries what comes both ways until the backend is left.
     async fn carry(&self, destination: Destination<Way>, tried: &mut Vec<Rc<Member>>) -> Left {
         let Destination { reached: way, member, .. } = &destination;
+        // What others were asked is theirs to answer.
+        self.there.set(0);
+        self.back.set(0);
         let left = match self.flush(way) {
             false => Left::Gone,
+            true if self.is_stateless() && is_refused(&way.socket) => {
+                if let Some(passage) = &mut *self.passage.borrow_mut() {
+                    passage.leaves(Some(OutcomeKind::ConnectError));
+                }
+                Left::Over(End::Finished)
+            }
             // Nothing comes back: it went well.
             true if self.is_stateless() => {
                 if let Some(passage) = &mut *self.passage.borrow_mut() {
@@ -242,7 +275,8 @@ impl Flow {
                 self.backend.replace(Some(Reached { socket, to, member: Rc::clone(member) }));
                 self.stir();
                 let _open = self.server.proxy.tunnels.begin();
-                poll_fn(|cx| self.poll(cx, &way.socket, member)).await
+                let mut refused = pin!(refused(&way.socket));
+                poll_fn(|cx| self.poll(cx, &way.socket, member, refused.as_mut())).await
             }
         };
         if let Some(passage) = &mut *self.passage.borrow_mut() {
@@ -258,14 +292,27 @@ impl Flow {
         }
         match left {
             Left::Over(_) => {}
-            Left::Gone => tried.push(Rc::clone(member)),
+            Left::Gone => {
+                // Who has answered meanwhile shows that time has passed for those before, too.
+                if self.back.get() > 0 {
+                    tried.clear();
+                }
+                tried.push(Rc::clone(member));
+                self.server.unshare(&way.socket);
+            }
             Left::Down => tried.clear(),
         }
         self.is_gone.set(false);
         left
     }
 
-    fn poll(&self, cx: &mut Context<'_>, socket: &UdpSocket, member: &Member) -> Poll<Left> {
+    fn poll(
+        &self,
+        cx: &mut Context<'_>,
+        socket: &UdpSocket,
+        member: &Member,
+        refused: Pin<&mut impl Future<Output = ()>>,
+    ) -> Poll<Left> {
         self.attend(cx);
         if let Some(end) = self.end() {
             return Poll::Ready(Left::Over(end));
@@ -279,7 +326,7 @@ impl Flow {
         }
         for _ in 0..TURNS {
             if socket.poll_recv_ready(cx).is_pending() {
-                return Poll::Pending;
+                return refused.poll(cx).map(|()| Left::Gone);
             }
             let mut batch = self.server.proxy.batch.borrow_mut();
             let batch = batch.get_or_insert_default();
@@ -331,11 +378,15 @@ impl Flow {
                     &joined
                 }
             };
-            if self.send(&way.socket, way.to, Datagrams { bytes, segment: None }).unreached > 0 {
+            let sent = self.send(&way.socket, way.to, Datagrams { bytes, segment: None });
+            if sent.unreached > 0 {
                 self.waiting.borrow_mut().put_back(datagram);
                 return false;
             }
-            introduction = &[];
+            // On a socket that all share, it is said of each.
+            if sent.datagrams > 0 && !self.is_stateless() {
+                introduction = &[];
+            }
         }
     }
 
@@ -368,6 +419,7 @@ impl Flow {
             passage.count(|carried| {
                 carried.datagrams_downstream.add(sent.datagrams);
                 sent.count_dropped(carried);
+                carried.dropped[Dropped::Failed as usize].add(sent.unreached as u64);
             });
         }
     }
@@ -420,6 +472,25 @@ impl Waiting {
         self.bytes += datagram.len();
         self.datagrams.push_front(datagram);
     }
+}
+
+/// Ready when the backend's machine has said that nobody is there: what has gone was for nobody.
+async fn refused(socket: &UdpSocket) {
+    loop {
+        match socket.ready(Interest::ERROR).await {
+            Ok(_) if is_refused(socket) => return,
+            // Something else, or said already.
+            Ok(_) => {
+                drop(socket.try_io(Interest::ERROR, || -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) }))
+            }
+            Err(_) => return pending().await,
+        }
+    }
+}
+
+/// Whether it was said that nobody is there; it is said once.
+fn is_refused(socket: &UdpSocket) -> bool {
+    matches!(socket.take_error(), Ok(Some(error)) if is_unreachable(&error))
 }
 
 /// Whether nothing more is to be said to a backend.
