@@ -38,6 +38,20 @@ fn flows_outlive_their_listener_and_no_others_begin() {
 }
 
 #[test]
+fn flows_of_all_workers_outlive_their_listener() {
+    let a = Reflector::new("a");
+    let host = carrying(&[&a]).listener("idle_timeout = '10s'").workers(4).start();
+    // So few that not every worker has one: those that have none close nothing that moves the others.
+    let clients: Vec<_> = (0..3).map(|_| asker(&host)).collect();
+    assert!(clients.iter().all(|client| client.served() == "a"));
+    host.reloaded(&carrying(&[&a]).workers(4).text().replace("name = \"web\"", "name = \"new\""));
+    for _ in 0..3 {
+        assert!(clients.iter().all(|client| client.served() == "a"), "they stay where they are");
+    }
+    assert_eq!(a.flows().len(), 3, "they are the same flows");
+}
+
+#[test]
 fn a_backend_that_drains_keeps_its_flows_for_its_time() {
     let (a, b) = (Reflector::new("a"), Reflector::new("b"));
     let host = carrying(&[&a, &b]).pool("balancer = 'first'\ndrain_timeout = '2s'").start();
