@@ -109,7 +109,7 @@ fn what_waits_in_a_queue_waits_for_so_long() {
     assert_eq!(first.served(), "a");
     let second = asker(&host);
     second.tell("?");
-    eventually("its time is over", || ended(&host, "queue-timeout") == 1.0);
+    eventually("its time is over", || ended(&host, "no-backend") == 1.0);
     assert_eq!(first.served(), "a");
     assert_eq!(a.flows().len(), 1);
 }
