@@ -7,6 +7,7 @@
 pub mod batch;
 mod flow;
 mod outlet;
+mod waiting;
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -5,9 +5,7 @@
 //! known where a flow goes waits for that, within bounds.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::future::{pending, poll_fn};
-use std::io;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -15,12 +13,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 use super::batch::Datagrams;
-use super::outlet::{Outlet, Sent, is_unreachable};
+use super::outlet::{Outlet, Sent, is_refused, is_unreachable, refused};
+use super::waiting::Waiting;
 use super::{Path, Server, TURNS, keep_waker};
 use crate::config::ProxyVersion;
 use crate::decide::{Facts, OutcomeKind};
@@ -39,10 +37,6 @@ use crate::proxy::passage::Passage;
 use crate::proxy_protocol::datagram_header;
 use crate::snapshot::View;
 use crate::telemetry::carried::{Dropped, End};
-
-/// Datagrams of a flow, and their bytes, that wait until it is known where it goes.
-const MOST_WAITING: usize = 64;
-const MOST_BYTES: usize = 128 << 10;
 
 /// A flow.
 pub(super) struct Flow {
@@ -80,12 +74,6 @@ struct Way {
     _connected: Counted,
     /// What the first datagram begins with.
     introduction: Vec<u8>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    datagrams: VecDeque<Vec<u8>>,
-    bytes: usize,
 }
 
 /// Why a backend is left.
@@ -153,11 +141,21 @@ impl Flow {
 
     /// Finds backends, one after another if need be, and carries what they say, to the end of the flow.
     pub(super) async fn run(self: Rc<Self>, _open: Open) {
-        let mut tried = Vec::new();
+        let (mut tried, mut is_second_round) = (Vec::new(), false);
         loop {
             // Boxed, so that a flow that lasts for days keeps nothing of its beginning.
             let left = match Box::pin(self.find(&mut tried)).await {
-                Ok(destination) => self.carry(destination, &mut tried).await,
+                Ok(destination) => {
+                    let left = self.carry(destination, &mut tried).await;
+                    is_second_round &= self.back.get() == 0;
+                    left
+                }
+                // Those who refused did so before this came: they may be there again.
+                Err(Error::NoBackend | Error::Connect) if !tried.is_empty() && !is_second_round => {
+                    is_second_round = true;
+                    tried.clear();
+                    continue;
+                }
                 Err(error) => {
                     tracing::debug!(client = %self.client, %error, "a flow goes nowhere");
                     Left::Over(error.into())
@@ -166,13 +164,7 @@ impl Flow {
             self.backend.take();
             let end = match left {
                 Left::Over(end) => Some(end),
-                Left::Gone | Left::Down => {
-                    // What is refused now was sent before; what comes later may be taken.
-                    if self.waiting.borrow().datagrams.is_empty() {
-                        tried.clear();
-                    }
-                    self.rest().await
-                }
+                Left::Gone | Left::Down => self.rest().await,
             };
             if let Some(end) = end {
                 if let Some(passage) = &mut *self.passage.borrow_mut() {
@@ -181,7 +173,7 @@ impl Flow {
                 break;
             }
         }
-        let left_over = self.waiting.borrow().datagrams.len() as u64;
+        let left_over = self.waiting.borrow().len() as u64;
         if left_over > 0
             && let Some(passage) = &*self.passage.borrow()
         {
@@ -321,7 +313,7 @@ impl Flow {
             return Poll::Ready(Left::Gone);
         }
         // It is still heard until something else is to be said, or it is cut off.
-        if member.is_cut() || !self.waiting.borrow().datagrams.is_empty() {
+        if member.is_cut() || !self.waiting.borrow().is_empty() {
             return Poll::Ready(Left::Down);
         }
         for _ in 0..TURNS {
@@ -348,7 +340,7 @@ impl Flow {
         poll_fn(|cx| {
             self.attend(cx);
             match self.end() {
-                _ if !self.waiting.borrow().datagrams.is_empty() => Poll::Ready(None),
+                _ if !self.waiting.borrow().is_empty() => Poll::Ready(None),
                 Some(end) => Poll::Ready(Some(end)),
                 None => Poll::Pending,
             }
@@ -444,53 +436,6 @@ impl Flow {
         self.watch.wakes(cx.waker());
         keep_waker(&self.waker, cx.waker());
     }
-}
-
-impl Waiting {
-    /// Takes those behind the `first` ones as far as there is room. Answers how many it does not take.
-    fn push(&mut self, datagrams: Datagrams<'_>, first: usize) -> u64 {
-        let mut dropped = 0;
-        for bytes in datagrams.each().skip(first) {
-            if self.datagrams.len() >= MOST_WAITING || self.bytes + bytes.len() > MOST_BYTES {
-                dropped += 1;
-                continue;
-            }
-            self.bytes += bytes.len();
-            self.datagrams.push_back(bytes.to_vec());
-        }
-        dropped
-    }
-
-    fn pop(&mut self) -> Option<Vec<u8>> {
-        let datagram = self.datagrams.pop_front()?;
-        self.bytes -= datagram.len();
-        Some(datagram)
-    }
-
-    /// It was taken, and waits on in front of the others.
-    fn put_back(&mut self, datagram: Vec<u8>) {
-        self.bytes += datagram.len();
-        self.datagrams.push_front(datagram);
-    }
-}
-
-/// Ready when the backend's machine has said that nobody is there: what has gone was for nobody.
-async fn refused(socket: &UdpSocket) {
-    loop {
-        match socket.ready(Interest::ERROR).await {
-            Ok(_) if is_refused(socket) => return,
-            // Something else, or said already.
-            Ok(_) => {
-                drop(socket.try_io(Interest::ERROR, || -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) }))
-            }
-            Err(_) => return pending().await,
-        }
-    }
-}
-
-/// Whether it was said that nobody is there; it is said once.
-fn is_refused(socket: &UdpSocket) -> bool {
-    matches!(socket.take_error(), Ok(Some(error)) if is_unreachable(&error))
 }
 
 /// Whether nothing more is to be said to a backend.

@@ -1,10 +1,13 @@
-//! Where datagrams go: from a socket to one address, several by one system call where they are of one length.
+//! Where datagrams go: from a socket to one address, several by one system call where they are of one length. And how it is heard that
+//! nobody is there.
 
+use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use quinn_udp::{Transmit, UdpSocketState};
 use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use super::batch::Datagrams;
@@ -120,4 +123,23 @@ pub(super) fn is_unreachable(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable
     )
+}
+
+/// Ready when the backend's machine has said that nobody is there: what has gone was for nobody.
+pub(super) async fn refused(socket: &UdpSocket) {
+    loop {
+        match socket.ready(Interest::ERROR).await {
+            Ok(_) if is_refused(socket) => return,
+            // Something else, or said already.
+            Ok(_) => {
+                drop(socket.try_io(Interest::ERROR, || -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) }))
+            }
+            Err(_) => return pending().await,
+        }
+    }
+}
+
+/// Whether it was said that nobody is there; it is said once.
+pub(super) fn is_refused(socket: &UdpSocket) -> bool {
+    matches!(socket.take_error(), Ok(Some(error)) if is_unreachable(&error))
 }
