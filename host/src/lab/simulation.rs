@@ -386,7 +386,7 @@ impl<'a> World<'a> {
         self.figures.served[request.backend] += 1;
         let load = &self.roster[request.backend].load;
         load.succeeded();
-        load.sample((self.now - request.began) as u32, 1_700_000_000_000_000 + self.now);
+        load.sample((self.now - request.began) as u32, world::BEGINNING + self.now);
         self.leave(slot, OutcomeKind::Success);
         if let Some(position) = self.positions[request.backend] {
             let found = request.found.then_some(position);

@@ -7,6 +7,10 @@ use http::{HeaderValue, Uri};
 
 use crate::decide::{BackendLoad, Facts, Keyed, Moment, Readiness, Row, key};
 
+/// When worlds begin, in microseconds of Unix time: the year 2100. A sandbox begins in its own present, and goes back for nobody, so what is
+/// due after a time would never be in a past.
+pub const BEGINNING: u64 = 4_102_444_800_000_000;
+
 /// A backend's row: this id, an address by its number, ready, nothing in flight.
 pub fn row(number: usize, id: &str, weight: u32, labels: &[(&str, &str)]) -> Row {
     let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -63,9 +67,9 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Some day in 2023.
+    /// At the beginning.
     pub fn new(seed: u64) -> Self {
-        Self { random: fastrand::Rng::with_seed(seed), now_us: 1_700_000_000_000_000 }
+        Self { random: fastrand::Rng::with_seed(seed), now_us: BEGINNING }
     }
 
     /// The moment of a first try, now; the key is hashed as for each decision.

@@ -40,7 +40,7 @@ impl Chance {
             row.load.begin();
         }
         if self.0.bool() {
-            row.load.sample(self.0.u32(100..200_000), 1_700_000_000_000_000);
+            row.load.sample(self.0.u32(100..200_000), world::BEGINNING);
         }
         if self.0.u8(..8) == 0 {
             row.load.failed();

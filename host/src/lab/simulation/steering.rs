@@ -13,11 +13,8 @@ use crate::decide::{
     Row, Table, Tabled, Verdict, check, check_found, fallback, key, outcome::BATCH,
 };
 use crate::lab::subject::{Place, Subject, own_table};
-use crate::lab::world;
+use crate::lab::world::{self, BEGINNING};
 use crate::plugin::{AffinityInstance, BalancerInstance, BuildError, LoadError, Registry};
-
-/// The day on which a world begins, in microseconds of Unix time.
-const BEGINNING: u64 = 1_700_000_000_000_000;
 
 /// Keys that are asked for when something has changed.
 pub(super) const PROBES: u32 = 2000;
