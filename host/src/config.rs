@@ -53,7 +53,7 @@ pub use http2::Http2;
 pub use listener::{Access, HttpsRedirect, Limits, Listener, ListenerAddress};
 pub use outlier::OutlierPolicy;
 pub use peers::Peers;
-pub use plugin::{BreakerPolicy, Plugin, PluginLimits, PluginUse};
+pub use plugin::{BreakerPolicy, Conformance, Plugin, PluginLimits, PluginUse};
 pub use pool::{Backend, Pool, Protocol};
 pub use proxy_protocol::{Others, ProxyProtocol, ProxyVersion};
 pub use rate::RateLimit;

@@ -2,6 +2,8 @@
 
 #[path = "e2e/admin.rs"]
 mod admin;
+#[path = "e2e/admission.rs"]
+mod admission;
 #[path = "e2e/affinity.rs"]
 mod affinity;
 #[path = "e2e/bad_input.rs"]

@@ -41,6 +41,18 @@ pub struct Plugin {
     pub probation: Option<Duration>,
     /// `breaker`: when a plugin that fails is left alone (default `true`; `false`, none: never).
     pub breaker: Option<BreakerPolicy>,
+    /// `conformance`: what a component must have passed before it decides (default off).
+    pub conformance: Conformance,
+}
+
+/// What a component must have passed before it decides, beside its trial.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Conformance {
+    /// `off`: nothing more.
+    #[default]
+    Off,
+    /// `strict`: a short `trimtab plugin test --strict`, as it is used here.
+    Strict,
 }
 
 /// What a plugin of which the file says nothing has: built-ins, mostly.
@@ -55,6 +67,7 @@ impl Default for Plugin {
             shadow: None,
             probation: Some(Duration::from_secs(30)),
             breaker: Some(BreakerPolicy::default()),
+            conformance: Conformance::Off,
         }
     }
 }

@@ -11,10 +11,13 @@ mod router;
 mod shaper;
 mod tabled;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::subject::Subject;
-use crate::plugin::{AffinityInstance, BalancerInstance, BuildError, BuildReason, Registry};
+use crate::plugin::{AffinityInstance, BalancerInstance, BuildReason};
 
 /// How much is tried, and from what.
 #[derive(Debug, Clone)]
@@ -25,6 +28,15 @@ pub struct Options {
     pub tables: u32,
     /// Pools that a router chooses between.
     pub pools: Vec<String>,
+    /// Headers besides `set-cookie` that an affinity may add to responses; none: any.
+    pub headers: Option<Arc<[HeaderName]>>,
+}
+
+impl Options {
+    /// Little enough to be tried whenever a plugin is to decide: some hundred milliseconds of processor time for most.
+    pub fn quick() -> Self {
+        Self { seed: 1, tables: 200, pools: Vec::new(), headers: None }
+    }
 }
 
 /// What became of a property.
@@ -88,10 +100,15 @@ pub struct Report {
 impl Report {
     /// Whether nothing failed; if `strict`, nothing is doubtful either.
     pub fn passes(&self, strict: bool) -> bool {
-        self.findings.iter().all(|finding| match finding.status {
-            Status::Holds | Status::Skipped => true,
-            Status::Doubtful => !strict,
-            Status::Fails => false,
+        self.objection(strict).is_none()
+    }
+
+    /// The first that stands against it; if `strict`, what is doubtful does, too.
+    pub fn objection(&self, strict: bool) -> Option<&Finding> {
+        self.findings.iter().find(|finding| match finding.status {
+            Status::Holds | Status::Skipped => false,
+            Status::Doubtful => strict,
+            Status::Fails => true,
         })
     }
 }
@@ -104,18 +121,17 @@ enum Failed {
     /// In these words.
     Broken(String),
     /// There is no instance to try it on.
-    NoInstance(BuildError),
+    NoInstance(BuildReason),
 }
 
-impl From<BuildError> for Failed {
-    fn from(error: BuildError) -> Self {
-        Self::NoInstance(error)
+impl From<BuildReason> for Failed {
+    fn from(reason: BuildReason) -> Self {
+        Self::NoInstance(reason)
     }
 }
 
 /// What a group has at hand.
 struct Bench<'a> {
-    registry: &'a Registry,
     subject: &'a Subject,
     options: &'a Options,
     worst: Worst,
@@ -130,27 +146,24 @@ impl Bench<'_> {
 /// A group: the property's name, and how it is tried.
 type Group = (&'static str, fn(&mut Bench<'_>) -> Seen);
 
-/// Tries all properties of `role` that `subject` has. `begun` is told the name of each.
+/// Tries all properties of `role` that `subject` has, on the calling thread; see [`Subject::seat`]. `begun` is told the name of
+/// each.
 ///
 /// # Errors
 /// It does not accept its settings, so nothing can be tried.
-///
-/// # Panics
-/// In an asynchronous context.
 pub fn examine(
-    registry: &Registry,
     subject: &Subject,
     role: &'static str,
     options: &Options,
     mut begun: impl FnMut(&'static str),
-) -> Result<Report, BuildError> {
+) -> Result<Report, BuildReason> {
     let limits = subject.definition.limits();
     let worst = Worst {
         decision: (Duration::ZERO, limits.deadline),
         update: (Duration::ZERO, limits.update_deadline),
         memory: (0, limits.memory),
     };
-    let mut bench = Bench { registry, subject, options, worst };
+    let mut bench = Bench { subject, options, worst };
     let groups: Vec<Group> = match role {
         "balancer" => tabled::groups::<BalancerInstance>().into(),
         "affinity" => {
@@ -168,8 +181,8 @@ pub fn examine(
             Ok(seen) => seen,
             Err(Failed::Broken(why)) => (Status::Fails, why),
             // Its settings, or its first table: nothing else would go better.
-            Err(Failed::NoInstance(error)) if matches!(error.reason, BuildReason::Configure(_)) => return Err(error),
-            Err(Failed::NoInstance(error)) => (Status::Fails, error.reason.to_string()),
+            Err(Failed::NoInstance(reason @ (BuildReason::Configure(_) | BuildReason::Full(_)))) => return Err(reason),
+            Err(Failed::NoInstance(reason)) => (Status::Fails, reason.to_string()),
         };
         findings.push(Finding { property, status, evidence });
     }

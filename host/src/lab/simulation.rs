@@ -97,7 +97,7 @@ struct World<'a> {
     present: Vec<bool>,
     positions: Vec<Option<u32>>,
     members: Vec<usize>,
-    steering: Steering<'a>,
+    steering: Steering,
     popularity: Popularity,
     recorded: std::vec::IntoIter<log::Recorded>,
     arrivals: fastrand::Rng,
@@ -139,7 +139,7 @@ pub fn simulate(
 }
 
 impl<'a> World<'a> {
-    fn new(registry: &'a Registry, scenario: &'a Scenario, entrant: &Entrant, seed: u64) -> Result<Self, Failed> {
+    fn new(registry: &Registry, scenario: &'a Scenario, entrant: &Entrant, seed: u64) -> Result<Self, Failed> {
         let (mut roster, mut servers, mut services, mut present) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut ids = scenario.ids().into_iter();
         for (kind, backends) in scenario.backends.iter().enumerate() {

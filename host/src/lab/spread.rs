@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::subject::{Place, Subject};
 use super::world::{self, Clock};
 use crate::decide::{Balancer, Facts, Fault, Keyed, PoolLoad, Row, Tabled, Verdict};
-use crate::plugin::{BalancerInstance, Registry};
+use crate::plugin::BalancerInstance;
 
 const BACKENDS: usize = 10;
 const IN_FLIGHT: usize = 100;
@@ -55,7 +55,7 @@ impl Spread {
 pub enum NoSpread {
     /// There is no instance.
     #[error(transparent)]
-    Build(#[from] crate::plugin::BuildError),
+    Build(#[from] crate::plugin::BuildReason),
     /// It failed.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -64,17 +64,14 @@ pub enum NoSpread {
     Passes,
 }
 
-/// Measures a balancer.
+/// Measures a balancer, on the calling thread; see [`Subject::seat`].
 ///
 /// # Errors
 /// It cannot be seated, faults, or picks nothing.
-///
-/// # Panics
-/// In an asynchronous context.
-pub fn of_balancer(registry: &Registry, subject: &Subject, seed: u64) -> Result<Spread, NoSpread> {
+pub fn of_balancer(subject: &Subject, seed: u64) -> Result<Spread, NoSpread> {
     let (rows, load) = (world::rows(BACKENDS), Arc::new(PoolLoad::new(1)));
     load.set_ready(BACKENDS);
-    let mut instance: BalancerInstance = subject.seat(registry, Place::of(&rows, &load))?;
+    let mut instance: BalancerInstance = subject.seat(Place::of(&rows, &load))?;
     let (mut clock, mut facts) = (Clock::new(seed), world::request(0));
     let (mut picks, mut running) = ([0u32; BACKENDS], Vec::new());
     let (mut peaks, mut steps) = (0.0, 0u32);
@@ -99,7 +96,7 @@ pub fn of_balancer(registry: &Registry, subject: &Subject, seed: u64) -> Result<
         }
     }
     let most = picks.iter().max().copied().unwrap_or_default();
-    let moved = if instance.keys().is_empty() { None } else { Some(moved(registry, subject, seed)?) };
+    let moved = if instance.keys().is_empty() { None } else { Some(moved(subject, seed)?) };
     Ok(Spread {
         picks: f64::from(most) * BACKENDS as f64 / f64::from(PICKS),
         in_flight: peaks / f64::from(steps.max(1)),
@@ -108,9 +105,9 @@ pub fn of_balancer(registry: &Registry, subject: &Subject, seed: u64) -> Result<
 }
 
 /// Which keys move when the one in the middle is removed.
-fn moved(registry: &Registry, subject: &Subject, seed: u64) -> Result<Moved, NoSpread> {
+fn moved(subject: &Subject, seed: u64) -> Result<Moved, NoSpread> {
     let (mut rows, load) = (world::rows(BACKENDS), Arc::new(PoolLoad::new(1)));
-    let mut instance: BalancerInstance = subject.seat(registry, Place::of(&rows, &load))?;
+    let mut instance: BalancerInstance = subject.seat(Place::of(&rows, &load))?;
     let gone = (BACKENDS / 2) as u32;
     let all = |instance: &mut BalancerInstance| -> Result<Vec<Option<u32>>, Fault> {
         let (mut clock, mut facts) = (Clock::new(seed), world::request(0));

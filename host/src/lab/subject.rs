@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::PluginLimits;
 use crate::decide::{Key, LocalTable, PoolLoad, Row, Table};
-use crate::plugin::{BUILT_IN, BuildError, Built, Definition, LoadError, Registry, Seat, Source};
+use crate::plugin::{BUILT_IN, BuildReason, Built, Definition, LoadError, Registry, Seat, Source};
 
 /// Bytes of a plugin's table: the default of the configuration.
 const TABLE: usize = 16 << 20;
@@ -71,15 +71,13 @@ impl Subject {
         Ok(Self { definition, settings: "{}".into(), keys: Vec::new() })
     }
 
-    /// An instance of it in its place.
+    /// An instance of it in its place. It is built on the calling thread, which is a builder thread or holds a busy
+    /// [`Activity`](crate::plugin::Activity).
     ///
     /// # Errors
     /// What the plugin does not accept, or what went wrong.
-    ///
-    /// # Panics
-    /// In an asynchronous context.
-    pub fn seat<I: Built>(&self, registry: &Registry, place: Place) -> Result<I, BuildError> {
-        registry.build_blocking(Seat {
+    pub fn seat<I: Built>(&self, place: Place) -> Result<I, BuildReason> {
+        I::seat(Seat {
             definition: Arc::clone(&self.definition),
             pool: "web".into(),
             worker: place.worker,

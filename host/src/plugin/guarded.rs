@@ -73,6 +73,11 @@ impl Guarded {
         &self.definition
     }
 
+    /// What its memories have come to, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.store.data().memory.used()
+    }
+
     /// Whether a fault happened.
     pub(super) fn is_poisoned(&self) -> bool {
         self.poisoned

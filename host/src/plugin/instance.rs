@@ -65,6 +65,9 @@ pub trait Built: Sized + Send + 'static {
     /// # Errors
     /// What went wrong. There is no instance then.
     fn seat(seat: Seat) -> Result<Self, BuildReason>;
+
+    /// What its memories have come to, in bytes.
+    fn memory(&self) -> usize;
 }
 
 /// Processor time that an instance last took for its table.
@@ -122,6 +125,9 @@ pub enum BuildReason {
     /// It did something wrong when it was tried, in this function.
     #[error("failed at its trial, in `{0}`: {1}")]
     Trial(&'static str, Fault),
+    /// It does not pass the test that the configuration asks for: the property, and what was seen.
+    #[error("is not admitted (`conformance = \"strict\"`): {0}")]
+    Conformance(String),
     /// As many instances exist as may.
     #[error("no room for another instance: {0}; `[server] max_instances` makes more")]
     Full(String),

@@ -41,6 +41,7 @@ const DOWN: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "lab",
             "health",
             "tls",
             "worker",

@@ -79,7 +79,8 @@ fn test(arguments: &Arguments) -> Result<Vec<Tested>, Box<dyn std::error::Error>
     let _activity = registry.activity();
     let mut subject = Subject::load(&registry, &arguments.component, PluginLimits::default())?;
     subject.settings = Arc::from(&*arguments.settings);
-    let options = Options { seed: arguments.seed, tables: arguments.tables, pools: arguments.pools.clone() };
+    let options =
+        Options { seed: arguments.seed, tables: arguments.tables, pools: arguments.pools.clone(), headers: None };
     let mut all = Vec::new();
     for role in subject.definition.roles() {
         // A shaper sees no request, and so has no key.
@@ -90,11 +91,12 @@ fn test(arguments: &Arguments) -> Result<Vec<Tested>, Box<dyn std::error::Error>
                 complain!("{role}: {property} …");
             }
         };
-        let report = examine(&registry, &subject, role, &options, begun).map_err(|error| {
-            format!("{error}\nhelp: give it settings that it accepts by --settings, such as '{{\"name\": \"value\"}}'")
+        let report = examine(&subject, role, &options, begun).map_err(|reason| {
+            let component = &arguments.component;
+            format!("{component} as {role}: {reason}\nhelp: give it settings that it accepts by --settings, such as '{{\"name\": \"value\"}}'")
         })?;
         let spread = match *role {
-            "balancer" if report.passes(false) => spread::of_balancer(&registry, &subject, arguments.seed).ok(),
+            "balancer" if report.passes(false) => spread::of_balancer(&subject, arguments.seed).ok(),
             _ => None,
         };
         all.push(Tested { report, spread });

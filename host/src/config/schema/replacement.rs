@@ -1,4 +1,4 @@
-//! How a plugin is replaced and what happens when it fails: `watch`, `shadow`, `probation`, `breaker`.
+//! How a plugin is replaced and what happens when it fails: `watch`, `shadow`, `probation`, `breaker`, `conformance`.
 //!
 //! Only what may be written; who acts on it is not known here.
 
@@ -8,8 +8,9 @@ use super::table::Table;
 use super::value::Value;
 use super::values::{self, or_false};
 use crate::config::report::Finding;
-use crate::config::{BreakerPolicy, Plugin};
+use crate::config::{BreakerPolicy, Conformance, Plugin};
 
+const CONFORMANCE: [(&str, Conformance); 2] = [("off", Conformance::Off), ("strict", Conformance::Strict)];
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,6 +28,7 @@ pub(super) fn replacement(table: &mut Table<'_>, has_file: bool, plugin: &mut Pl
     plugin.shadow = table.or("shadow", plugin.shadow, or_none());
     plugin.probation = table.or("probation", plugin.probation, or_none());
     plugin.breaker = table.or("breaker", plugin.breaker, breaker);
+    plugin.conformance = table.or("conformance", plugin.conformance, values::word(&CONFORMANCE));
 }
 
 /// `true`, `false`, or `{ faults = 10, window = "10s", delay = "1s", max_delay = "60s" }`.

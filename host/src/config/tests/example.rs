@@ -350,8 +350,9 @@ fn defaults_are_as_documented() {
     assert_eq!((limits.deadline, limits.update_deadline), (Duration::from_millis(5), Duration::from_millis(100)));
     assert_eq!((limits.configure_deadline, limits.memory), (seconds(1), 128 * 1024 * 1024));
     assert_eq!(limits.table, 16 * 1024 * 1024);
-    let Plugin { watch, shadow, probation, breaker, .. } = Plugin::default();
+    let Plugin { watch, shadow, probation, breaker, conformance, .. } = Plugin::default();
     assert_eq!((watch, shadow, probation), (false, None, Some(seconds(30))));
+    assert_eq!(conformance, crate::config::Conformance::Off);
     let policy = BreakerPolicy { faults: 10, window: seconds(10), delay: seconds(1), max_delay: seconds(60) };
     assert_eq!(breaker, Some(policy));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{config, lines, minimal, report};
-use crate::config::{BreakerPolicy, Plugin};
+use crate::config::{BreakerPolicy, Conformance, Plugin};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -48,6 +48,14 @@ fn shadow_and_probation() {
     assert_eq!(said("shadow = \"999ms\""), "`shadow` must be from 1s to 1h, not 999ms");
     assert_eq!(said("probation = \"61m\""), "`probation` must be from 1s to 1h, not 61m");
     assert_eq!(said("probation = true"), "`probation` must be a duration, not true | write `\"5s\"`");
+}
+
+#[test]
+fn conformance() {
+    assert_eq!(plugin("conformance = \"strict\"").conformance, Conformance::Strict);
+    assert_eq!(plugin("conformance = \"off\"").conformance, Conformance::Off);
+    assert!(said("conformance = \"strickt\"").contains("`strict`"), "{}", said("conformance = \"strickt\""));
+    assert!(said("conformance = true").starts_with("`conformance` must be"), "{}", said("conformance = true"));
 }
 
 #[test]

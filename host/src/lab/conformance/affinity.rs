@@ -21,7 +21,7 @@ pub(super) fn binding(bench: &mut Bench<'_>) -> Seen {
     let seed = bench.options.seed;
     let mut rows = world::rows(BACKENDS);
     let load = chance::load(&rows);
-    let mut instance: AffinityInstance = bench.subject.seat(bench.registry, Place::of(&rows, &load))?;
+    let mut instance: AffinityInstance = bench.subject.seat(Place::of(&rows, &load))?;
     let (mut chance, mut clock) = (Chance::new(seed, "binding"), Clock::new(seed));
     let mut bound = Vec::new();
     for client in 0..CLIENTS {
@@ -33,7 +33,8 @@ pub(super) fn binding(bench: &mut Bench<'_>) -> Seen {
         let moment = clock.moment(&instance, &facts);
         let (mut facts, _, headers) = instance.bind(moment, facts, Box::new(head), backend, found);
         let headers = headers.map_err(|fault| bench.failed(&format!("{place}, `bind`"), fault))?;
-        let cookies = cookies(&headers).map_err(|why| bench.failed(&format!("{place}, `bind`"), why))?;
+        let allowed = bench.options.headers.as_deref();
+        let cookies = cookies(&headers, allowed).map_err(|why| bench.failed(&format!("{place}, `bind`"), why))?;
         if let Some(cookies) = cookies {
             facts.headers.insert(COOKIE, cookies);
         }
@@ -76,7 +77,7 @@ fn find(
 }
 
 /// The cookies that a client sends from now on.
-fn cookies(headers: &Headers) -> Result<Option<HeaderValue>, String> {
+fn cookies(headers: &Headers, allowed: Option<&[HeaderName]>) -> Result<Option<HeaderValue>, String> {
     if headers.len() > MOST {
         return Err(format!("adds {} headers; at most {MOST} are sent", headers.len()));
     }
@@ -87,6 +88,8 @@ fn cookies(headers: &Headers) -> Result<Option<HeaderValue>, String> {
         let value = value.map_err(|_| format!("adds `{name}` with a value that would break the response"))?;
         if name == http::header::SET_COOKIE {
             cookies.push(String::from_utf8_lossy(value.as_bytes()).split(';').next().unwrap_or_default().to_owned());
+        } else if allowed.is_some_and(|allowed| !allowed.contains(&name)) {
+            return Err(format!("adds the header `{name}`, which its `response_headers` do not allow"));
         }
     }
     Ok(HeaderValue::from_str(&cookies.join("; ")).ok().filter(|value| !value.is_empty()))

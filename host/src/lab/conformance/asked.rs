@@ -19,9 +19,6 @@ pub(super) trait Asked: Built + Tabled + Observer {
     /// What its table last cost.
     fn cost(&self) -> Cost;
 
-    /// Bytes of its memories.
-    fn memory(&self) -> usize;
-
     /// Its state; none: it has no `handoff`.
     fn save(&mut self) -> Result<Option<Vec<u8>>, Fault>;
 
@@ -45,10 +42,6 @@ macro_rules! asked {
 
             fn cost(&self) -> Cost {
                 $instance::cost(self)
-            }
-
-            fn memory(&self) -> usize {
-                $instance::memory(self)
             }
 
             fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {

@@ -55,7 +55,7 @@ fn hand_over<I: Asked>(
 ) -> Result<(usize, Option<String>), Failed> {
     let (table, loads) = (own_table(), [chance::load(rows), chance::load(rows)]);
     let seat = |load| Place { table: Some(table.clone()), ..Place::of(rows, load) };
-    let mut before: I = bench.subject.seat(bench.registry, seat(&loads[0]))?;
+    let mut before: I = bench.subject.seat(seat(&loads[0]))?;
     let mut clock = Clock::new(bench.options.seed);
     for _ in 0..QUESTIONS {
         let facts = chance.facts(rows);
@@ -66,7 +66,7 @@ fn hand_over<I: Asked>(
         let _ = loads[1].turn();
     }
     let state = before.save().map_err(|fault| bench.failed(&format!("{place}, `save`"), fault))?.unwrap_or_default();
-    let mut after: I = bench.subject.seat(bench.registry, seat(&loads[1]))?;
+    let mut after: I = bench.subject.seat(seat(&loads[1]))?;
     after.restore(&state).map_err(|fault| bench.failed(&format!("{place}, `restore`"), fault))?;
     for number in 0..QUESTIONS {
         let (random, now_us) = (chance.0.clone(), clock.now_us);

@@ -7,7 +7,7 @@ use super::{Bench, Failed, Group, Seen, Status};
 use crate::decide::{Destination, Fault, PoolLoad, Router, check_refusal};
 use crate::lab::subject::Place;
 use crate::lab::world::Clock;
-use crate::plugin::{RouterInstance, thread_time};
+use crate::plugin::{Built, RouterInstance, thread_time};
 
 /// The groups.
 pub(super) const GROUPS: [Group; 2] = [("answers", answers), ("determinism", determinism)];
@@ -33,7 +33,7 @@ impl Asking {
         };
         let pools: Arc<[_]> = bench.options.pools.iter().map(pool).collect();
         let place = Place { pools: Arc::clone(&pools), ..Place::of(&[], &Arc::new(PoolLoad::new(1))) };
-        let instance = bench.subject.seat(bench.registry, place)?;
+        let instance = bench.subject.seat(place)?;
         Ok(Self { instance, chance: Chance::new(seed, group), clock: Clock::new(seed), pools: pools.len() })
     }
 

@@ -5,7 +5,7 @@ use super::{Bench, Failed, Group, Seen, Status};
 use crate::decide::{Row, Shaper};
 use crate::lab::subject::Place;
 use crate::lab::world;
-use crate::plugin::{ShaperInstance, thread_time};
+use crate::plugin::{Built, ShaperInstance, thread_time};
 
 /// The groups.
 pub(super) const GROUPS: [Group; 3] = [("answers", answers), ("determinism", determinism), ("tables", tables)];
@@ -15,7 +15,7 @@ const HEAVIEST: u32 = 65_535;
 
 impl Bench<'_> {
     fn shaper(&self, rows: &[Row]) -> Result<ShaperInstance, Failed> {
-        Ok(self.subject.seat(self.registry, Place::of(rows, &chance::load(rows)))?)
+        Ok(self.subject.seat(Place::of(rows, &chance::load(rows)))?)
     }
 
     fn shape(&mut self, shaper: &mut ShaperInstance, rows: &[Row], place: &str) -> Result<Vec<u32>, Failed> {

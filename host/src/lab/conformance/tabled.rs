@@ -57,7 +57,7 @@ impl Tally {
 impl Bench<'_> {
     /// An instance with this table.
     pub(super) fn seat<I: Asked>(&mut self, rows: &[Row], load: &Arc<PoolLoad>) -> Result<I, Failed> {
-        let instance: I = self.subject.seat(self.registry, Place::of(rows, load))?;
+        let instance: I = self.subject.seat(Place::of(rows, load))?;
         self.note(&instance);
         Ok(instance)
     }

@@ -14,7 +14,7 @@ use crate::decide::{
 };
 use crate::lab::subject::{Place, Subject, own_table};
 use crate::lab::world::{self, BEGINNING};
-use crate::plugin::{AffinityInstance, BalancerInstance, BuildError, LoadError, Registry};
+use crate::plugin::{AffinityInstance, BalancerInstance, BuildError, Built, LoadError, Registry};
 
 /// Keys that are asked for when something has changed.
 pub(super) const PROBES: u32 = 2000;
@@ -37,8 +37,7 @@ pub enum BadEntrant {
 }
 
 /// The plugins of an entrant, in all their seats.
-pub(super) struct Steering<'a> {
-    registry: &'a Registry,
+pub(super) struct Steering {
     balancer: Subject,
     affinity: Option<(Subject, Arc<dyn Table>)>,
     table_of_balancer: Arc<dyn Table>,
@@ -73,9 +72,9 @@ pub(super) enum Decision {
     Nobody,
 }
 
-impl<'a> Steering<'a> {
+impl Steering {
     pub(super) fn new(
-        registry: &'a Registry,
+        registry: &Registry,
         entrant: &Entrant,
         rows: Vec<Row>,
         (workers, seed): (u32, u64),
@@ -93,7 +92,6 @@ impl<'a> Steering<'a> {
         };
         let load = Arc::new(PoolLoad::new(workers as usize));
         let mut steering = Self {
-            registry,
             balancer,
             affinity,
             table_of_balancer: own_table(),
@@ -123,13 +121,13 @@ impl<'a> Steering<'a> {
     fn balancer_of(&self, worker: u32, workers: u32) -> Result<BalancerInstance, BuildError> {
         let place = Place::of(&self.rows, &self.load);
         let table = Some(Arc::clone(&self.table_of_balancer));
-        self.balancer.seat(self.registry, Place { worker, workers, table, ..place })
+        seat(&self.balancer, Place { worker, workers, table, ..place })
     }
 
     fn affinity_of(&self, worker: u32, workers: u32) -> Result<Option<AffinityInstance>, BuildError> {
         let Some((subject, table)) = &self.affinity else { return Ok(None) };
         let (place, table) = (Place::of(&self.rows, &self.load), Some(Arc::clone(table)));
-        subject.seat(self.registry, Place { worker, workers, table, ..place }).map(Some)
+        seat(subject, Place { worker, workers, table, ..place }).map(Some)
     }
 
     fn count_ready(&mut self) {
@@ -299,4 +297,8 @@ fn observe<I: Observer>(instance: &mut I, outcomes: &[Outcome], now_us: u64) -> 
         instance.observe(outcomes, now_us)?;
     }
     instance.tick(now_us)
+}
+
+fn seat<I: Built>(subject: &Subject, place: Place) -> Result<I, BuildError> {
+    subject.seat(place).map_err(|reason| BuildError::new(&subject.definition, "the simulated pool".to_owned(), reason))
 }

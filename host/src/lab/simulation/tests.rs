@@ -55,7 +55,7 @@ fn a_queue_of_equal_requests_is_as_pollaczek_and_khinchine_say() {
 fn fullest(registry: &Registry, balancer: &str, count: usize, seed: u64) -> u32 {
     let (rows, load) = (world::rows(count), std::sync::Arc::new(PoolLoad::new(1)));
     let subject = Subject::load(registry, balancer, PluginLimits::default()).unwrap();
-    let mut instance: BalancerInstance = subject.seat(registry, Place::of(&rows, &load)).unwrap();
+    let mut instance: BalancerInstance = subject.seat(Place::of(&rows, &load)).unwrap();
     let (mut clock, mut facts) = (Clock::new(seed), world::request(0));
     for _ in 0..count {
         let moment = clock.moment(&instance, &facts);

@@ -20,6 +20,10 @@ impl Built for BalancerInstance {
         let (exports, table) = BalancerExports::find(guest.store(), &instance)?;
         Ok(Self { seated: Seated::begin(guest, &instance, table, &seat)?, exports })
     }
+
+    fn memory(&self) -> usize {
+        self.seated.guest.memory()
+    }
 }
 
 impl Balancer for BalancerInstance {

@@ -28,11 +28,6 @@ impl RouterInstance {
     pub fn is_poisoned(&self) -> bool {
         self.guest.is_poisoned()
     }
-
-    /// Bytes of all its memories.
-    pub fn memory(&self) -> usize {
-        self.guest.sandbox().memory.used()
-    }
 }
 
 impl Built for RouterInstance {
@@ -43,6 +38,10 @@ impl Built for RouterInstance {
         let plan = accepted(guest.go_on(|store| exports.configure(store, &seat)))?;
         follow(&mut guest, &seat, &plan)?;
         Ok(Self { guest, exports, handoff })
+    }
+
+    fn memory(&self) -> usize {
+        self.guest.memory()
     }
 }
 

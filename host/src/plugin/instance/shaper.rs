@@ -11,13 +11,6 @@ pub struct ShaperInstance {
     exports: ShaperExports,
 }
 
-impl ShaperInstance {
-    /// Bytes of all its memories.
-    pub fn memory(&self) -> usize {
-        self.guest.sandbox().memory.used()
-    }
-}
-
 impl Built for ShaperInstance {
     fn seat(seat: Seat) -> Result<Self, BuildReason> {
         if !seat.keys.is_empty() {
@@ -27,6 +20,10 @@ impl Built for ShaperInstance {
         let exports = ShaperExports::find(guest.store(), &instance)?;
         accepted(guest.go_on(|store| exports.configure(store, &seat)))?;
         Ok(Self { guest, exports })
+    }
+
+    fn memory(&self) -> usize {
+        self.guest.memory()
     }
 }
 

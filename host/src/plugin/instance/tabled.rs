@@ -77,11 +77,6 @@ macro_rules! steers_by_table {
                 self.seated.guest.is_poisoned()
             }
 
-            /// Bytes of all its memories.
-            pub fn memory(&self) -> usize {
-                self.seated.guest.sandbox().memory.used()
-            }
-
             /// What its table last cost.
             pub fn cost(&self) -> crate::plugin::Cost {
                 self.seated.cost

@@ -377,7 +377,8 @@ async fn try_out(
 ) -> Result<(), StartError> {
     let mut told = told.clone();
     told.extend(assembly.starts.iter().map(|(pool, start)| (Arc::clone(pool), Arc::clone(&start.told))));
-    let context = Context { registry, snapshot: &assembly.snapshot, told: &told, workers };
+    // Who has to pass the test of the contract has done so when it was assembled.
+    let context = Context { registry, snapshot: &assembly.snapshot, told: &told, workers, strict: false };
     for definition in definitions {
         context.try_out(definition).await?;
     }

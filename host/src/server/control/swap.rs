@@ -128,7 +128,7 @@ impl Control {
             let build = self.build_back(&probation.before, &plugin);
             return self.put(swap, build);
         }
-        let shadow = if swap.compare { record.policy.shadow } else { None };
+        let (shadow, strict) = (if swap.compare { record.policy.shadow } else { None }, record.policy.strict);
         if !matches!(record.stage, Stage::Steady) && swap.compare {
             // A later generation ends what is going on with the one before.
             self.settle(&plugin);
@@ -137,7 +137,7 @@ impl Control {
         let told = self.told();
         let done = self.done.0.clone();
         spawn_local(async move {
-            let context = Context { registry: &registry, snapshot: &snapshot, told: &told, workers };
+            let context = Context { registry: &registry, snapshot: &snapshot, told: &told, workers, strict };
             // One that was tried before it was compared is not tried again.
             let tried = match swap.compare {
                 true => context.try_out(&swap.definition).await,
