@@ -14,8 +14,6 @@ mod decisions;
 mod page;
 #[path = "plugins/quality.rs"]
 mod quality;
-#[path = "plugins/timing.rs"]
-mod timing;
 #[path = "plugins/world.rs"]
 mod world;
 
@@ -23,13 +21,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use trimtab::decide::{PoolLoad, Shaper as _};
+use trimtab::lab::bench::decisions::Question;
+use trimtab::lab::bench::timing::{self, Case, Telling, median, telling};
+use trimtab::lab::spread::{Loss, Moved};
 use trimtab::plugin::{AffinityInstance, BalancerInstance, Registry, RegistryOptions, ShaperInstance};
 
 use cases::{AFFINITIES, BALANCERS, ROUTERS, SHAPERS};
-use decisions::Question;
 use page::{milliseconds, nanoseconds, table};
-use quality::Loss;
-use timing::{Case, median, telling};
 use world::{Weights, rows};
 
 const SIZES: [usize; 3] = [3, 100, 10_000];
@@ -68,16 +66,18 @@ fn decisions(registry: &Registry, wanted: &dyn Fn(&str) -> bool) -> String {
     let routers: Vec<_> = ROUTERS.iter().filter(|(title, _)| wanted(title)).collect();
     let mut timed = Vec::new();
     for case in &balancers {
-        timed.extend(SIZES.map(|backends| Case::new(decisions::pick(registry, case, backends))));
+        timed.extend(SIZES.map(|backends| Case::new(decisions::pick(registry, case, backends)).unwrap()));
     }
     for case in &affinities {
         for (question, _) in QUESTIONS {
-            let work = |backends| Case::new(decisions::affinity(registry, case, backends, question));
+            let work = |backends| Case::new(decisions::affinity(registry, case, backends, question)).unwrap();
             timed.extend(SIZES.map(work));
         }
     }
-    timed.extend(routers.iter().map(|(_, place)| Case::new(decisions::route(registry, place))));
-    timing::run(&mut timed);
+    timed.extend(routers.iter().map(|(_, place)| Case::new(decisions::route(registry, place)).unwrap()));
+    let count = timed.len();
+    timing::run(&mut timed, timing::ROUNDS, |round| eprintln!("round {round}/{}: {count} cases", timing::ROUNDS))
+        .unwrap();
 
     let mut costs = timed.iter().map(|case| nanoseconds(case.best));
     let mut row = |title: String, count: usize| [title].into_iter().chain(costs.by_ref().take(count)).collect();
@@ -99,18 +99,23 @@ fn decisions(registry: &Registry, wanted: &dyn Fn(&str) -> bool) -> String {
 /// Milliseconds of changes of the table.
 fn tables(registry: &Registry, wanted: &dyn Fn(&str) -> bool) -> String {
     let mut told = Vec::new();
-    let mut row = |title: &str, telling: timing::Telling| {
-        told.push([title.to_owned()].into_iter().chain(telling.cells().map(milliseconds)).collect());
+    let mut row = |title: &str, telling: Telling| {
+        told.push(
+            [title.to_owned()]
+                .into_iter()
+                .chain([telling.first, telling.update, telling.adjust].map(milliseconds))
+                .collect(),
+        );
     };
     for case in BALANCERS.iter().filter(|case| wanted(case.title) && case.is_of_tables()) {
         let (rows, load) = (rows(LARGE, case.weights), Arc::new(PoolLoad::new(1)));
         let mut instance: BalancerInstance = case.place().seat(registry, &rows, &load);
-        row(case.title, telling(&mut instance, &rows, BalancerInstance::cost));
+        row(case.title, telling(&mut instance, &rows, BalancerInstance::cost).unwrap());
     }
     for case in AFFINITIES.iter().filter(|case| wanted(case.plugin)) {
         let (rows, load) = (rows(LARGE, Weights::Equal), Arc::new(PoolLoad::new(1)));
         let mut instance: AffinityInstance = case.place().seat(registry, &rows, &load);
-        row(case.plugin, telling(&mut instance, &rows, AffinityInstance::cost));
+        row(case.plugin, telling(&mut instance, &rows, AffinityInstance::cost).unwrap());
     }
     let mut shaped = Vec::new();
     for place in SHAPERS.iter().filter(|place| wanted(place.plugin)) {
@@ -137,11 +142,15 @@ fn tables(registry: &Registry, wanted: &dyn Fn(&str) -> bool) -> String {
 fn quality(registry: &Registry, wanted: &dyn Fn(&str) -> bool) -> String {
     let (mut even, mut moved) = (Vec::new(), Vec::new());
     let losses = [(10, Loss::Removed), (10, Loss::Down), (100, Loss::Removed), (100, Loss::Down)];
-    let share = |moved: quality::Moved| format!("{:.2} ({:.2})", moved.all * 100.0, moved.needless * 100.0);
+    let share = |moved: Moved| format!("{:.2} ({:.2})", moved.all * 100.0, moved.needless * 100.0);
     for case in BALANCERS.iter().filter(|case| wanted(case.title) && case.is_of_spread()) {
         eprintln!("quality of {}", case.title);
         let evenness = quality::evenness(registry, case);
-        even.push(vec![case.title.to_owned(), format!("{:.3}", evenness.picks), format!("{:.2}", evenness.in_flight)]);
+        even.push(vec![
+            case.title.to_owned(),
+            format!("{:.3}", evenness.picks.unwrap()),
+            format!("{:.2}", evenness.in_flight),
+        ]);
         if case.hashes() && case.settings == "{}" && case.weights == Weights::Equal {
             let shares = losses.map(|(of, loss)| share(quality::keys_moved(registry, case, of, loss)));
             moved.push([case.title.to_owned()].into_iter().chain(shares).collect());

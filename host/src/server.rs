@@ -9,6 +9,7 @@ pub mod control;
 mod descriptors;
 mod elements;
 mod faults;
+mod gate;
 mod health;
 mod membership;
 mod preparation;

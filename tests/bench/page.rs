@@ -1,4 +1,4 @@
-//! The page of the figures, `README.md` here: each benchmark has a place on it, under the command that filled it.
+//! The page of the figures, mostly `README.md` here: each benchmark has a place on it, under the command that filled it.
 
 use std::fs;
 use std::path::Path;
@@ -8,13 +8,21 @@ use anyhow::{Context, Result};
 /// Where the figures of a benchmark go.
 pub(crate) struct Page {
     name: &'static str,
+    /// The page, from the folder of the tests.
+    path: &'static str,
     machine: String,
 }
 
 impl Page {
     /// Before anything is measured: how busy the machine is already is told with the figures.
     pub(crate) fn begin(name: &'static str) -> Self {
-        Self { name, machine: machine() }
+        Self { name, path: "bench/README.md", machine: machine() }
+    }
+
+    /// The same on another page, which is there from the folder of the tests.
+    #[allow(dead_code, reason = "most are on the page here")]
+    pub(crate) fn begin_on(name: &'static str, path: &'static str) -> Self {
+        Self { name, path, machine: machine() }
     }
 
     /// Prints this Markdown under the command that was given, and with `write` puts both onto the page.
@@ -30,7 +38,7 @@ impl Page {
     }
 
     fn put(&self, text: &str) -> Result<()> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/README.md");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(self.path);
         let page = fs::read_to_string(&path)?;
         let [begin, end] = ["begin", "end"].map(|mark| format!("<!-- {}: {mark} -->", self.name));
         let (before, rest) = page.split_once(&begin).with_context(|| format!("no {begin} on the page"))?;

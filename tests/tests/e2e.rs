@@ -74,6 +74,8 @@ mod own_answers;
 mod pages;
 #[path = "e2e/paths.rs"]
 mod paths;
+#[path = "e2e/plugin_bench.rs"]
+mod plugin_bench;
 #[path = "e2e/plugin_test.rs"]
 mod plugin_test;
 #[path = "e2e/plugins.rs"]

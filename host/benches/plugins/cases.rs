@@ -88,30 +88,15 @@ impl Balancer {
 pub(crate) struct Affinity {
     pub(crate) plugin: &'static str,
     pub(crate) settings: &'static str,
-    /// What a client's request and the response to it hold, beside what all hold.
-    pub(crate) session: Session,
-}
-
-/// How a client says who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Session {
-    /// By what every request has.
-    Request,
-    /// By the cookie that the plugin sets.
-    Ours,
-    /// By a cookie of the application.
-    Application,
-    /// By a cookie of the application that ends with the backend's id.
-    Suffix,
 }
 
 /// The affinities.
 pub(crate) const AFFINITIES: [Affinity; 5] = [
-    Affinity { plugin: "cookie", settings: "{}", session: Session::Ours },
-    Affinity { plugin: "header", settings: r#"{"name": "x-user"}"#, session: Session::Request },
-    Affinity { plugin: "client-address", settings: "{}", session: Session::Request },
-    Affinity { plugin: "app-cookie", settings: r#"{"name": "JSESSIONID"}"#, session: Session::Application },
-    Affinity { plugin: "route", settings: r#"{"cookie": "JSESSIONID"}"#, session: Session::Suffix },
+    Affinity { plugin: "cookie", settings: "{}" },
+    Affinity { plugin: "header", settings: r#"{"name": "x-user"}"# },
+    Affinity { plugin: "client-address", settings: "{}" },
+    Affinity { plugin: "app-cookie", settings: r#"{"name": "JSESSIONID"}"# },
+    Affinity { plugin: "route", settings: r#"{"cookie": "JSESSIONID"}"# },
 ];
 
 impl Affinity {

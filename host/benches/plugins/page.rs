@@ -19,7 +19,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// `median (p10)` in nanoseconds.
-pub(crate) fn nanoseconds(cost: super::timing::Cost) -> String {
+pub(crate) fn nanoseconds(cost: trimtab::lab::bench::timing::Cost) -> String {
     let whole = |ns: f64| thousands(ns.round() as u64);
     format!("{} ({})", whole(cost.median), whole(cost.p10))
 }

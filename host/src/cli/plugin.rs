@@ -1,8 +1,10 @@
 //! `trimtab plugin`: what is done with a plugin before it is let near traffic. Each command has a file of its own.
 
+mod bench;
 mod build;
 mod inspect;
 mod new;
+mod subject;
 mod test;
 
 use std::path::PathBuf;
@@ -40,6 +42,8 @@ pub(super) enum Plugin {
     },
     /// Try whether a component keeps the contract, over thousands of random tables.
     Test(test::Arguments),
+    /// Measure what a component costs, beside built-ins of its role in the same run.
+    Bench(bench::Arguments),
 }
 
 /// Runs one.
@@ -49,5 +53,6 @@ pub(super) fn run(command: Plugin) -> ExitCode {
         Plugin::Build { folder } => build::run(&folder),
         Plugin::Inspect { file, json } => inspect::run(&file, json),
         Plugin::Test(arguments) => test::run(&arguments),
+        Plugin::Bench(arguments) => bench::run(&arguments),
     }
 }

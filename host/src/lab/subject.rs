@@ -77,6 +77,7 @@ impl Subject {
     /// # Errors
     /// What the plugin does not accept, or what went wrong.
     pub fn seat<I: Built>(&self, place: Place) -> Result<I, BuildReason> {
+        let table = || if self.definition.uses_table() { own_table() } else { Arc::new(LocalTable::new(0)) };
         I::seat(Seat {
             definition: Arc::clone(&self.definition),
             pool: "web".into(),
@@ -87,7 +88,7 @@ impl Subject {
             load: place.load,
             rows: place.rows,
             pools: place.pools,
-            table: place.table.unwrap_or_else(own_table),
+            table: place.table.unwrap_or_else(table),
         })
     }
 

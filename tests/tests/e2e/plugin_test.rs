@@ -117,7 +117,9 @@ fn what_cannot_be_tried_says_why() {
     let (code, said) = error(&["split"]);
     assert!(code == Some(1) && said.contains("does not accept its settings") && said.contains("--settings"), "{said}");
     let (code, said) = error(&["round-robin", "--settings", "[]"]);
-    assert!(code == Some(1) && said.contains("--settings is no JSON object"), "{said}");
+    assert!(code == Some(2) && said.contains("settings are a JSON object"), "{said}");
+    let (code, said) = error(&["round-robin", "--role", "router"]);
+    assert!(code == Some(1) && said.contains("round-robin is no router; it is: balancer"), "{said}");
     let (code, said) = error(&["nowhere.wasm"]);
     assert!(code == Some(1) && said.contains("nowhere.wasm"), "{said}");
     assert_eq!(error(&["round-robin", "--key", "colour:red"]).0, Some(2));

@@ -2,15 +2,12 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::config::PluginLimits;
-use crate::decide::Key;
+use super::subject::Used;
 use crate::lab::conformance::{Finding, Options, Report, Status, examine};
-use crate::lab::spread::{self, Spread};
-use crate::lab::subject::Subject;
+use crate::lab::spread::balancer::Spread;
 use crate::plugin::{Registry, RegistryOptions};
 
 /// Instances at a time.
@@ -19,17 +16,8 @@ const INSTANCES: u32 = 16;
 /// The command line.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Arguments {
-    /// The component, or the name of a built-in
-    component: String,
-    /// Its settings, a JSON object
-    #[arg(long, default_value = "{}")]
-    settings: String,
-    /// Where the keys of decisions come from, as `key` of a configuration; may be given several times
-    #[arg(long)]
-    key: Vec<Key>,
-    /// Pools that a router chooses between
-    #[arg(long, value_delimiter = ',', default_value = "a,b,c")]
-    pools: Vec<String>,
+    #[command(flatten)]
+    used: Used,
     /// What all chance comes from
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -70,33 +58,23 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn test(arguments: &Arguments) -> Result<Vec<Tested>, Box<dyn std::error::Error>> {
-    let settings: Value =
-        serde_json::from_str(&arguments.settings).map_err(|error| format!("--settings is no JSON: {error}"))?;
-    if !settings.is_object() {
-        return Err("--settings is no JSON object".into());
-    }
     let registry = Registry::new(RegistryOptions { max_instances: INSTANCES, ..RegistryOptions::default() })?;
     let _activity = registry.activity();
-    let mut subject = Subject::load(&registry, &arguments.component, PluginLimits::default())?;
-    subject.settings = Arc::from(&*arguments.settings);
-    let options =
-        Options { seed: arguments.seed, tables: arguments.tables, pools: arguments.pools.clone(), headers: None };
+    let used = &arguments.used;
+    let mut subject = used.load(&registry)?;
+    let options = Options { seed: arguments.seed, tables: arguments.tables, pools: used.pools.clone(), headers: None };
     let mut all = Vec::new();
-    for role in subject.definition.roles() {
-        // A shaper sees no request, and so has no key.
-        subject.keys = if *role == "shaper" { Vec::new() } else { arguments.key.clone() };
+    for role in used.roles(&subject)? {
+        subject.keys = used.keys_as(role);
         let shows = std::io::stderr().is_terminal();
         let begun = |property| {
             if shows {
                 complain!("{role}: {property} …");
             }
         };
-        let report = examine(&subject, role, &options, begun).map_err(|reason| {
-            let component = &arguments.component;
-            format!("{component} as {role}: {reason}\nhelp: give it settings that it accepts by --settings, such as '{{\"name\": \"value\"}}'")
-        })?;
-        let spread = match *role {
-            "balancer" if report.passes(false) => spread::of_balancer(&subject, arguments.seed).ok(),
+        let report = examine(&subject, role, &options, begun).map_err(|reason| used.unfit(role, &reason))?;
+        let spread = match role {
+            "balancer" if report.passes(false) => Spread::of(&subject, arguments.seed).ok(),
             _ => None,
         };
         all.push(Tested { report, spread });
@@ -105,7 +83,7 @@ fn test(arguments: &Arguments) -> Result<Vec<Tested>, Box<dyn std::error::Error>
 }
 
 fn as_text(arguments: &Arguments, tested: &[Tested]) -> String {
-    let mut text = format!("{}, seed {}\n", arguments.component, arguments.seed);
+    let mut text = format!("{}, seed {}\n", arguments.used.component, arguments.seed);
     for Tested { report, spread } in tested {
         text += &format!("\n{}\n", report.role);
         for Finding { property, status, evidence } in &report.findings {
@@ -160,7 +138,7 @@ fn as_json(arguments: &Arguments, tested: &[Tested]) -> Value {
         })
     };
     json!({
-        "component": arguments.component,
+        "component": arguments.used.component,
         "seed": arguments.seed,
         "tables": arguments.tables,
         "strict": arguments.strict,
