@@ -21,7 +21,7 @@ fn fails_in_words(language: &str, source: &str, (before, failing): (&str, &str),
     assert_eq!(client.get_with("/", "x-backend: fail\r\n").status, 200, "the fallback decides");
     assert_eq!(host.metrics().sum("trimtab_plugin_faults_total", &[]), 1.0);
     let log = host.log();
-    let of_fault = |line: &&str| line.contains("\"error\"") || line.contains("fault");
+    let of_fault = |line: &&str| line.contains("\"kind\":");
     let line = log.lines().filter(of_fault).find(|line| words.iter().all(|word| line.contains(word)));
     assert!(line.is_some(), "{words:?} in a line of\n{log}");
     let shown = host.plugin("steer").to_string();
