@@ -1,4 +1,5 @@
-// Runs in Node, without Wasm: `npm test`. What the plugin imports of the host is made up here.
+// Runs in Node, without Wasm: `npm test`. What `#plugin` is, package.json says.
+// What the plugin imports of the host is made up here.
 import assert from "node:assert";
 import { register } from "node:module";
 import test from "node:test";

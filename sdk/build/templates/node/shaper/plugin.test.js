@@ -1,4 +1,4 @@
-// Runs in Node, without Wasm: `npm test`.
+// Runs in Node, without Wasm: `npm test`. What `#plugin` is, package.json says.
 import assert from "node:assert";
 import test from "node:test";
 import { shaper } from "#plugin";
