@@ -74,7 +74,7 @@ pub struct Row {
     pub id: Arc<str>,
     /// As configured.
     pub address: Arc<str>,
-    /// 0 to 65535.
+    /// 0 to [`MAX_WEIGHT`].
     pub weight: u32,
     /// As the plugin shall see it.
     pub readiness: Readiness,
@@ -82,6 +82,15 @@ pub struct Row {
     pub labels: Arc<[(String, String)]>,
     /// Shared by all workers.
     pub load: Arc<BackendLoad>,
+}
+
+/// The largest weight of a row.
+pub const MAX_WEIGHT: u32 = 65_535;
+
+/// `rows` with other weights, each of the row at its position; what is above the largest is the largest.
+pub fn weighed(rows: &[Row], weights: &[u32]) -> Arc<[Row]> {
+    let weigh = |(row, weight): (&Row, &u32)| Row { weight: (*weight).min(MAX_WEIGHT), ..row.clone() };
+    rows.iter().zip(weights).map(weigh).collect()
 }
 
 /// Where a router sends a request: the WIT's `destination`.

@@ -59,14 +59,15 @@ fn compare(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if scenario.entrants.is_empty() {
         return Err("nobody takes part: add a [[plugin]], or say --plugin".into());
     }
-    // Each worker has a balancer and an affinity, and one more is asked what has moved.
-    let max_instances = 8 + 4 * scenario.workers;
+    // Each worker has its plugins, and one more is asked what has moved.
+    let most = scenario.entrants.iter().map(|entrant| entrant.chain().count()).max().unwrap_or_default() as u32;
+    let max_instances = 8 + (2 * most + 2) * (scenario.workers + 1);
     let registry = Registry::new(RegistryOptions { max_instances, ..RegistryOptions::default() })?;
     let _activity = registry.activity();
     let mut all: Vec<Figures> = Vec::new();
     for entrant in &scenario.entrants {
         let began = Instant::now();
-        let figures = simulate(&registry, &scenario, entrant, arguments.seed, |passed| show(entrant.title(), passed))?;
+        let figures = simulate(&registry, &scenario, entrant, arguments.seed, |passed| show(&entrant.title(), passed))?;
         let took = began.elapsed().as_secs_f64();
         complain!("{}: {} requests in {took:.1} s", entrant.title(), figures.requests);
         all.push(figures);

@@ -25,7 +25,7 @@ pub use self::statistics::{Disruption, Figures};
 pub use self::steering::BadEntrant;
 use self::steering::{Decision, Steering};
 use super::world;
-use crate::decide::{Outcome, OutcomeKind, Readiness, Row};
+use crate::decide::{MAX_WEIGHT, Outcome, OutcomeKind, Readiness, Row};
 use crate::plugin::Registry;
 
 /// How often outcomes are told, in microseconds, as on a worker.
@@ -123,7 +123,7 @@ pub fn simulate(
     seed: u64,
     mut progress: impl FnMut(f64),
 ) -> Result<Figures, Failed> {
-    let failed = |error| Failed::Entrant(entrant.title().to_owned(), Box::new(error));
+    let failed = |error| Failed::Entrant(entrant.title(), Box::new(error));
     let mut world = World::new(registry, scenario, entrant, seed)?;
     let mut told = 0;
     while let Some(Reverse((at, _, event))) = world.queue.pop() {
@@ -145,7 +145,7 @@ impl<'a> World<'a> {
         for (kind, backends) in scenario.backends.iter().enumerate() {
             let labels: Vec<_> = backends.labels.iter().map(|(key, value)| (&**key, &**value)).collect();
             for id in ids.by_ref().take(backends.count.unwrap_or(1) as usize) {
-                roster.push(world::row(roster.len(), &id, backends.weight.min(65_535), &labels));
+                roster.push(world::row(roster.len(), &id, backends.weight.min(MAX_WEIGHT), &labels));
                 servers.push(Server::new(backends.capacity));
                 services.push(kind);
                 present.push(backends.present);
@@ -154,14 +154,14 @@ impl<'a> World<'a> {
         let there = roster.iter().zip(&present).filter(|(_, present)| **present);
         let rows = there.map(|(row, _): (&Row, _)| row.clone()).collect();
         let steering = Steering::new(registry, entrant, rows, (scenario.workers, seed))
-            .map_err(|error| Failed::Entrant(entrant.title().to_owned(), Box::new(error)))?;
+            .map_err(|error| Failed::Entrant(entrant.title(), Box::new(error)))?;
         let recorded = match &scenario.arrivals {
             Arrivals::Log(path) => log::read(path)?,
             _ => Vec::new(),
         };
         let count = roster.len();
         let figures = Figures {
-            title: entrant.title().to_owned(),
+            title: entrant.title(),
             requests: 0,
             failed: 0,
             refused: 0,

@@ -1,7 +1,6 @@
 //! What went wrong in a guest, in words: wasmtime's errors become [`Fault`]s.
 
 use std::any::Any;
-use std::fmt::Write as _;
 
 use wasmtime::{Trap, WasmBacktrace};
 
@@ -11,7 +10,7 @@ use crate::decide::{Fault, FaultKind};
 /// Frames shown of a guest's backtrace.
 const FRAMES: usize = 8;
 /// Bytes of a message, about.
-const LENGTH: usize = 1024;
+const LENGTH: usize = 2048;
 
 /// The fault behind an error that a call into the guest of `sandbox` gave.
 pub(super) fn of_error(error: &wasmtime::Error, sandbox: &Sandbox) -> Fault {
@@ -29,6 +28,9 @@ pub(super) fn of_error(error: &wasmtime::Error, sandbox: &Sandbox) -> Fault {
             (FaultKind::Trap, reason.to_owned())
         }
     };
+    if let Some(complaint) = sandbox.voice.complaint() {
+        message += &format!("; it said: {complaint}");
+    }
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         append(&mut message, backtrace);
     }
@@ -59,16 +61,30 @@ pub(super) fn one_line(text: &str, max: usize) -> String {
 }
 
 fn append(message: &mut String, backtrace: &WasmBacktrace) {
-    for (i, frame) in backtrace.frames().iter().take(FRAMES).enumerate() {
+    let frames = backtrace.frames();
+    let names: Vec<_> = frames.iter().map(|frame| name(frame.func_name(), frame.func_index())).collect();
+    // How a panic ends is the same for all of them.
+    let machinery = names.iter().take_while(|name| MACHINERY.iter().any(|prefix| name.starts_with(prefix))).count();
+    let told = &names[if machinery < names.len() { machinery } else { 0 }..];
+    for (i, name) in told.iter().take(FRAMES).enumerate() {
         message.push_str(if i == 0 { "; in " } else { " < " });
-        // Writing into a string does not fail.
-        let _ = match frame.func_name() {
-            Some(name) => write!(message, "{name}"),
-            None => write!(message, "function {}", frame.func_index()),
-        };
+        message.push_str(name);
     }
-    if backtrace.frames().len() > FRAMES {
+    if told.len() > FRAMES {
         message.push_str(" < …");
+    }
+}
+
+/// What functions are called that Rust's panics go through on their way to the trap.
+const MACHINERY: [&str; 5] =
+    ["__rustc::", "std::panicking::", "std::sys::backtrace::", "core::panicking::", "rust_panic"];
+
+/// A function's name, as its source has it where it is mangled as Rust's are.
+fn name(mangled: Option<&str>, index: u32) -> String {
+    match mangled {
+        // Without the hash of what it was compiled from.
+        Some(mangled) => format!("{:#}", rustc_demangle::demangle(mangled)),
+        None => format!("function {index}"),
     }
 }
 
@@ -80,5 +96,13 @@ mod tests {
     fn lines_are_one_and_short() {
         assert_eq!(one_line("a\nb\x1b[0m ü\"", 100), "a\\nb\\u{1b}[0m ü\"");
         assert_eq!(one_line("abcdef", 3), "abc…");
+    }
+
+    #[test]
+    fn names_are_those_of_the_source() {
+        assert_eq!(name(Some("_RNvNtCskrJZzRlRmTw_4core9panicking9panic_fmt"), 7), "core::panicking::panic_fmt");
+        assert_eq!(name(Some("_RNvCsfgHYwM92fyn_7___rustc10rust_panic"), 7), "__rustc::rust_panic");
+        assert_eq!(name(Some("exports_trimtab_plugin_balancer_pick"), 7), "exports_trimtab_plugin_balancer_pick");
+        assert_eq!(name(None, 7), "function 7");
     }
 }

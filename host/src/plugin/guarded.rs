@@ -145,6 +145,7 @@ fn begin(store: &mut Store<Sandbox>, deadline: Duration) {
     let sandbox = store.data_mut();
     sandbox.budget.begin(deadline);
     sandbox.memory.begin();
+    sandbox.voice.forget();
 }
 
 /// Runs guest code so that errors and panics become faults. The store must not be entered after one.

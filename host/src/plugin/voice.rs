@@ -1,4 +1,5 @@
-//! A plugin's lines in the log: marked, cut, escaped and rate limited.
+//! A plugin's lines in the log: marked, cut, escaped and rate limited. What it complains of in a call is remembered for that call,
+//! since it may be why the call fails.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,18 +15,44 @@ const BURST: u32 = 100;
 /// Time after which one more line may come: 20 a second.
 const EVERY: Duration = Duration::from_millis(50);
 
+/// Complaints that are remembered, the first and the last of them, and bytes of one.
+const COMPLAINTS: usize = 6;
+const COMPLAINT: usize = 160;
+
 /// The voice of one instance.
 pub(super) struct Voice {
     plugin: Arc<str>,
     pool: Arc<str>,
     generation: u64,
     allowance: Allowance,
+    complaints: Vec<String>,
 }
 
 impl Voice {
     /// A voice whose lines name all three.
     pub(super) fn new(plugin: Arc<str>, pool: Arc<str>, generation: u64) -> Self {
-        Self { plugin, pool, generation, allowance: Allowance::default() }
+        Self { plugin, pool, generation, allowance: Allowance::default(), complaints: Vec::new() }
+    }
+
+    /// A call begins: what it complained of before was in another.
+    pub(super) fn forget(&mut self) {
+        self.complaints.clear();
+    }
+
+    /// Remembers a line that is a warning, or worse, whether or not it may come through.
+    pub(super) fn remember(&mut self, level: Level, message: &str) {
+        if level > Level::WARN {
+            return;
+        }
+        if self.complaints.len() == COMPLAINTS {
+            self.complaints.remove(1);
+        }
+        self.complaints.push(one_line(message.trim(), COMPLAINT));
+    }
+
+    /// What it complained of in this call; none: nothing.
+    pub(super) fn complaint(&self) -> Option<String> {
+        (!self.complaints.is_empty()).then(|| self.complaints.join(" | "))
     }
 
     /// Whether a line said at `now` may come through. If so, a line about those dropped before comes first.
@@ -95,6 +122,18 @@ impl Allowance {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_and_the_last_complaints_are_remembered() {
+        let mut voice = Voice::new("mine".into(), "web".into(), 1);
+        voice.remember(Level::INFO, "all is well");
+        assert_eq!(voice.complaint(), None);
+        (0..10).for_each(|line| voice.remember(Level::WARN, &format!("line {line}\n")));
+        assert_eq!(voice.complaint().unwrap(), "line 0 | line 5 | line 6 | line 7 | line 8 | line 9");
+        voice.forget();
+        voice.remember(Level::ERROR, &"x".repeat(1000));
+        assert_eq!(voice.complaint().unwrap().chars().count(), COMPLAINT + 1);
+    }
 
     #[test]
     fn a_flood_is_cut_and_counted() {

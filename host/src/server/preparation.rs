@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decide::Fault;
+use crate::decide::{Fault, weighed};
 use crate::plugin::{BuildError, BuildReason, Cost, Registry, RouterInstance, ShaperInstance};
-use crate::snapshot::pool::weighed;
 use crate::snapshot::{Chain, Crossing, Element, Place, Pool, Seats, Told};
 
 /// A table that takes longer than this to be told is told to fresh instances.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Policy, PoolMember};
 use crate::config::{Panic, Recovery, Serve};
-use crate::decide::Readiness;
+use crate::decide::{MAX_WEIGHT, Readiness};
 
 /// What is known of a backend beside what was configured or said by the admin API. Kept over reloads with the backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,7 +108,6 @@ pub(super) fn readiness(members: &[PoolMember], panic: Option<Panic>) -> Vec<Rea
 /// share of a weight of 1 can be told.
 pub(super) fn weights(members: &[PoolMember]) -> impl Iterator<Item = u32> + '_ {
     const FACTOR: u32 = 100;
-    const MAX_WEIGHT: u32 = 65_535;
     let is_ramping = members.iter().any(|member| member.condition.ramp.is_some());
     let largest = members.iter().map(PoolMember::full_weight).max().unwrap_or_default().max(1);
     let factor = if is_ramping { FACTOR.min(MAX_WEIGHT / largest).max(1) } else { 1 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::condition::{self, Condition, Ejection};
 use super::{Element, Slot};
 use crate::config::{self, Feedback, OutlierPolicy, Protocol, ProxyVersion, Recovery, Retry, TcpOptions};
-use crate::decide::{PoolLoad, Readiness, Row};
+use crate::decide::{PoolLoad, Readiness, Row, weighed};
 use crate::pool::queue::Same;
 use crate::pool::queue::order::Spot;
 use crate::pool::{Backend, Capacity};
@@ -256,15 +256,6 @@ impl Told {
             || self.shaped.iter().zip(&before.shaped).any(|(now, before)| differ(now, before))
     }
 }
-
-/// `rows` with other weights.
-pub fn weighed(rows: &[Row], weights: &[u32]) -> Arc<[Row]> {
-    let weigh = |(row, weight): (&Row, &u32)| Row { weight: (*weight).min(MAX_WEIGHT), ..row.clone() };
-    rows.iter().zip(weights).map(weigh).collect()
-}
-
-/// The largest weight.
-const MAX_WEIGHT: u32 = 65_535;
 
 impl Chain {
     /// Balancers and shapers in the order of the configuration.

@@ -30,6 +30,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main"]),
     ("trimtab_build", &["cli/plugin"]),
     ("anyhow", &["main"]),
+    ("rustc_demangle", &["plugin"]),
     ("rustix", &["server", "worker", "plugin", "telemetry", "admin", "config/schema/process", "health/failure"]),
 ];
 

@@ -5,6 +5,8 @@
 
 #[path = "languages/c.rs"]
 mod c;
+#[path = "languages/failing.rs"]
+mod failing;
 #[path = "languages/go.rs"]
 mod go;
 #[path = "languages/javascript.rs"]

@@ -2,16 +2,13 @@
 
 use super::chance::{self, Chance};
 use super::{Bench, Failed, Group, Seen, Status};
-use crate::decide::{Row, Shaper};
+use crate::decide::{MAX_WEIGHT, Row, Shaper};
 use crate::lab::subject::Place;
 use crate::lab::world;
 use crate::plugin::{Built, ShaperInstance, thread_time};
 
 /// The groups.
 pub(super) const GROUPS: [Group; 3] = [("answers", answers), ("determinism", determinism), ("tables", tables)];
-
-/// The heaviest that a backend can be.
-const HEAVIEST: u32 = 65_535;
 
 impl Bench<'_> {
     fn shaper(&self, rows: &[Row]) -> Result<ShaperInstance, Failed> {
@@ -23,8 +20,10 @@ impl Bench<'_> {
         let weights = shaper.shape(rows).map_err(|fault| self.failed(&format!("{place}, `shape`"), fault))?;
         self.worst.update.0 = self.worst.update.0.max(thread_time().saturating_sub(began));
         self.worst.memory.0 = self.worst.memory.0.max(shaper.memory());
-        match weights.iter().find(|weight| **weight > HEAVIEST) {
-            Some(weight) => Err(self.failed(place, format!("answered a weight of {weight}; at most {HEAVIEST} count"))),
+        match weights.iter().find(|weight| **weight > MAX_WEIGHT) {
+            Some(weight) => {
+                Err(self.failed(place, format!("answered a weight of {weight}; at most {MAX_WEIGHT} count")))
+            }
             None => Ok(weights),
         }
     }

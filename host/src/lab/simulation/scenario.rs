@@ -1,10 +1,14 @@
 //! A world, described: who comes when, how long backends take, and what happens to them. As TOML.
 
+mod entrant;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
+
+pub use self::entrant::{Entrant, Settings, Used};
 
 /// The description. Every key that is not known is an error.
 #[derive(Debug, Clone, Deserialize)]
@@ -198,52 +202,6 @@ impl What {
     }
 }
 
-/// Settings of a plugin.
-pub type Settings = serde_json::Map<String, serde_json::Value>;
-
-/// What is compared.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Entrant {
-    /// What it is called in the report; that of its balancer, if nothing else is said.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// A built-in, or a component's file.
-    pub balancer: String,
-    /// Its settings.
-    #[serde(default)]
-    pub settings: Settings,
-    /// Where its keys come from, as `key` of a configuration.
-    #[serde(default)]
-    pub key: Option<String>,
-    /// An affinity before it: a built-in, or a component's file.
-    #[serde(default)]
-    pub affinity: Option<String>,
-    /// Its settings.
-    #[serde(default)]
-    pub affinity_settings: Settings,
-}
-
-impl Entrant {
-    /// A balancer without settings.
-    pub fn of(balancer: &str) -> Self {
-        let balancer = balancer.to_owned();
-        Self {
-            name: None,
-            balancer,
-            settings: Settings::new(),
-            key: None,
-            affinity: None,
-            affinity_settings: Settings::new(),
-        }
-    }
-
-    /// What it is called.
-    pub fn title(&self) -> &str {
-        self.name.as_deref().unwrap_or(&self.balancer)
-    }
-}
-
 /// What is wrong with a description.
 #[derive(Debug, thiserror::Error)]
 pub enum BadScenario {
@@ -269,14 +227,7 @@ impl Scenario {
         if let Arrivals::Log(log) = &mut scenario.arrivals {
             *log = folder.join(&*log);
         }
-        for entrant in &mut scenario.entrants {
-            for plugin in [Some(&mut entrant.balancer), entrant.affinity.as_mut()].into_iter().flatten() {
-                // What has a suffix or a folder is a file.
-                if plugin.contains(['.', '/']) {
-                    *plugin = folder.join(&*plugin).display().to_string();
-                }
-            }
-        }
+        scenario.entrants.iter_mut().for_each(|entrant| entrant.find_in(folder));
         Ok(scenario)
     }
 
@@ -333,6 +284,7 @@ impl Scenario {
                 _ => {}
             }
         }
+        self.entrants.iter().try_for_each(Entrant::check)?;
         for event in &self.events {
             if !ids.contains(&event.backend) {
                 return Err(format!("an event is of the backend {:?}, which is not there", event.backend));

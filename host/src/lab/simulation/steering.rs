@@ -1,11 +1,14 @@
 //! The host's part: tables as they are told, decisions as they are asked for and checked, outcomes as they are reported, in the
 //! sandboxes of every worker.
 
+mod chain;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::header::{COOKIE, HeaderValue};
 
+use self::chain::Chain;
 use super::scenario::{Entrant, Settings};
 use crate::config::PluginLimits;
 use crate::decide::{
@@ -34,15 +37,18 @@ pub enum BadEntrant {
     /// Its settings are no JSON.
     #[error("settings: {0}")]
     Settings(#[from] serde_json::Error),
+    /// A shaper at the end.
+    #[error("no balancer comes behind the shaper `{0}`")]
+    NoBalancer(String),
 }
 
 /// The plugins of an entrant, in all their seats.
 pub(super) struct Steering {
-    balancer: Subject,
+    chain: Chain,
     affinity: Option<(Subject, Arc<dyn Table>)>,
-    table_of_balancer: Arc<dyn Table>,
     workers: Vec<Worker>,
-    probe: Option<BalancerInstance>,
+    /// Balancers that nobody else asks, where one goes by keys.
+    probe: Option<Vec<BalancerInstance>>,
     /// The table as it was last told.
     pub(super) rows: Vec<Row>,
     readiness: Vec<Readiness>,
@@ -54,7 +60,7 @@ pub(super) struct Steering {
 }
 
 struct Worker {
-    balancer: BalancerInstance,
+    balancers: Vec<BalancerInstance>,
     affinity: Option<AffinityInstance>,
     random: fastrand::Rng,
     cursor: u32,
@@ -79,22 +85,16 @@ impl Steering {
         rows: Vec<Row>,
         (workers, seed): (u32, u64),
     ) -> Result<Self, BadEntrant> {
-        let keys = entrant.key.iter().map(|key| key.parse()).collect::<Result<Vec<_>, _>>()?;
-        let load = |called: &str, settings: &Settings| -> Result<Subject, BadEntrant> {
-            let subject = Subject::load(registry, called, PluginLimits::default())?;
-            let settings = serde_json::to_string(settings)?.into();
-            Ok(Subject { settings, keys: keys.clone(), ..subject })
-        };
-        let balancer = load(&entrant.balancer, &entrant.settings)?;
         let affinity = match &entrant.affinity {
             None => None,
-            Some(called) => Some((load(called, &entrant.affinity_settings)?, own_table())),
+            Some(called) => {
+                Some((load(registry, called, &entrant.affinity_settings, entrant.key.as_deref())?, own_table()))
+            }
         };
         let load = Arc::new(PoolLoad::new(workers as usize));
         let mut steering = Self {
-            balancer,
+            chain: Chain::new(registry, entrant)?,
             affinity,
-            table_of_balancer: own_table(),
             workers: Vec::new(),
             probe: None,
             rows,
@@ -106,22 +106,19 @@ impl Steering {
             fallbacks: 0,
         };
         steering.count_ready();
+        steering.faults += steering.chain.weigh(&steering.rows, &steering.load, workers)?;
         for worker in 0..workers {
-            let (balancer, affinity) = (steering.balancer_of(worker, workers)?, steering.affinity_of(worker, workers)?);
+            let balancers = steering.chain.seats(&steering.load, (worker, workers))?;
+            let affinity = steering.affinity_of(worker, workers)?;
             let random = fastrand::Rng::with_seed(seed ^ u64::from(worker).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            steering.workers.push(Worker { balancer, affinity, random, cursor: worker, outcomes: Vec::new() });
+            steering.workers.push(Worker { balancers, affinity, random, cursor: worker, outcomes: Vec::new() });
         }
         // What follows a key can be asked for it; whatever else it asks would be changed by that.
-        if steering.workers.first().is_some_and(|worker| !worker.balancer.keys().is_empty()) {
-            steering.probe = Some(steering.balancer_of(0, workers)?);
+        let goes_by_keys = |worker: &Worker| worker.balancers.iter().any(|balancer| !balancer.keys().is_empty());
+        if steering.workers.first().is_some_and(goes_by_keys) {
+            steering.probe = Some(steering.chain.seats(&steering.load, (0, workers))?);
         }
         Ok(steering)
-    }
-
-    fn balancer_of(&self, worker: u32, workers: u32) -> Result<BalancerInstance, BuildError> {
-        let place = Place::of(&self.rows, &self.load);
-        let table = Some(Arc::clone(&self.table_of_balancer));
-        seat(&self.balancer, Place { worker, workers, table, ..place })
     }
 
     fn affinity_of(&self, worker: u32, workers: u32) -> Result<Option<AffinityInstance>, BuildError> {
@@ -159,10 +156,12 @@ impl Steering {
                 Err(_) => *faults += 1,
             }
         }
-        if decision.is_none() {
-            moment =
-                Moment { key: key::hash(worker.balancer.keys(), &facts, 0), random: worker.random.u64(..), ..moment };
-            let (back, picked) = worker.balancer.pick(moment, facts);
+        for balancer in &mut worker.balancers {
+            if decision.is_some() {
+                break;
+            }
+            moment = Moment { key: key::hash(balancer.keys(), &facts, 0), random: worker.random.u64(..), ..moment };
+            let (back, picked) = balancer.pick(moment, facts);
             facts = back;
             match picked.and_then(|verdict| check(verdict, readiness, tried).map(|()| verdict)) {
                 Ok(Verdict::Backend(position)) => decision = Some(Decision::Backend(position, false)),
@@ -221,7 +220,8 @@ impl Steering {
     /// An attempt ended. Whoever observes is told at the next tick.
     pub(super) fn ended(&mut self, worker: usize, outcome: Outcome) {
         let worker = &mut self.workers[worker];
-        let listens = worker.balancer.observes() || worker.affinity.as_ref().is_some_and(Observer::observes);
+        let listens =
+            worker.balancers.iter().any(Observer::observes) || worker.affinity.as_ref().is_some_and(Observer::observes);
         if listens && worker.outcomes.len() < BATCH {
             worker.outcomes.push(Outcome { at_us: BEGINNING + outcome.at_us, ..outcome });
         }
@@ -236,12 +236,16 @@ impl Steering {
         for number in 0..self.workers.len() {
             let worker = &mut self.workers[number];
             let outcomes = std::mem::take(&mut worker.outcomes);
-            self.faults += u64::from(observe(&mut worker.balancer, &outcomes, now_us).is_err());
+            for balancer in &mut worker.balancers {
+                self.faults += u64::from(observe(balancer, &outcomes, now_us).is_err());
+            }
             if let Some(affinity) = &mut worker.affinity {
                 self.faults += u64::from(observe(affinity, &outcomes, now_us).is_err());
             }
-            if worker.balancer.is_poisoned() {
-                self.workers[number].balancer = self.balancer_of(number as u32, workers)?;
+            for at in 0..worker.balancers.len() {
+                if self.workers[number].balancers[at].is_poisoned() {
+                    self.workers[number].balancers[at] = self.chain.seat(at, &self.load, (number as u32, workers))?;
+                }
             }
             if self.workers[number].affinity.as_ref().is_some_and(AffinityInstance::is_poisoned) {
                 self.workers[number].affinity = self.affinity_of(number as u32, workers)?;
@@ -255,18 +259,22 @@ impl Steering {
         // Outcomes are of the table before.
         self.tick(now_us)?;
         self.count_ready();
-        let Self { workers, probe, rows, faults, .. } = self;
-        let told = |instance: &mut dyn Tabled| if is_another { instance.update(rows) } else { instance.adjust(rows) };
-        let mut count =
-            |told: Result<(), Fault>| *faults += u64::from(told.is_err_and(|fault| fault.kind != FaultKind::Invalid));
+        self.faults += self.chain.weigh(&self.rows, &self.load, self.workers.len() as u32)?;
+        let Self { chain, workers, probe, rows, faults, .. } = self;
+        let mut tell = |instance: &mut dyn Tabled, rows: &[Row]| {
+            let told = if is_another { instance.update(rows) } else { instance.adjust(rows) };
+            *faults += u64::from(told.is_err_and(|fault| fault.kind != FaultKind::Invalid));
+        };
         for worker in workers {
-            count(told(&mut worker.balancer));
+            for (balancer, rows) in worker.balancers.iter_mut().zip(chain.tables()) {
+                tell(balancer, rows);
+            }
             if let Some(affinity) = &mut worker.affinity {
-                count(told(affinity));
+                tell(affinity, rows);
             }
         }
-        if let Some(probe) = probe {
-            count(told(probe));
+        for (balancer, rows) in probe.iter_mut().flatten().zip(chain.tables()) {
+            tell(balancer, rows);
         }
         // Whom that has broken is replaced.
         self.tick(now_us)
@@ -278,15 +286,19 @@ impl Steering {
         let mut all = Vec::new();
         for key in 0..keys.min(PROBES) {
             self.turn_to(key, &[]);
-            let (probe, facts) = (self.probe.as_mut()?, std::mem::take(&mut self.facts));
-            let moment =
-                Moment { key: key::hash(probe.keys(), &facts, 0), random: 0, now_us: BEGINNING + now_us, attempt: 0 };
-            let (facts, picked) = probe.pick(moment, facts);
-            self.facts = facts;
-            all.push(match picked {
-                Ok(Verdict::Backend(position)) => self.rows.get(position as usize).map(|row| Arc::clone(&row.id)),
-                _ => None,
-            });
+            let mut picked = None;
+            for balancer in self.probe.iter_mut().flatten() {
+                let facts = std::mem::take(&mut self.facts);
+                let key = key::hash(balancer.keys(), &facts, 0);
+                let moment = Moment { key, random: 0, now_us: BEGINNING + now_us, attempt: 0 };
+                let (facts, answer) = balancer.pick(moment, facts);
+                self.facts = facts;
+                if let Ok(Verdict::Backend(position)) = answer {
+                    picked = self.rows.get(position as usize).map(|row| Arc::clone(&row.id));
+                    break;
+                }
+            }
+            all.push(picked);
         }
         Some(all)
     }
@@ -301,4 +313,11 @@ fn observe<I: Observer>(instance: &mut I, outcomes: &[Outcome], now_us: u64) -> 
 
 fn seat<I: Built>(subject: &Subject, place: Place) -> Result<I, BuildError> {
     subject.seat(place).map_err(|reason| BuildError::new(&subject.definition, "the simulated pool".to_owned(), reason))
+}
+
+/// A plugin with its settings.
+fn load(registry: &Registry, called: &str, settings: &Settings, key: Option<&str>) -> Result<Subject, BadEntrant> {
+    let subject = Subject::load(registry, called, PluginLimits::default())?;
+    let keys = key.iter().map(|key| key.parse()).collect::<Result<Vec<_>, _>>()?;
+    Ok(Subject { settings: serde_json::to_string(settings)?.into(), keys, ..subject })
 }

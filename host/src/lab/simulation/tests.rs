@@ -118,6 +118,33 @@ fn maglev_moves_little_beyond_the_share_of_who_leaves() {
     }
 }
 
+#[test]
+fn a_chain_is_asked_in_its_order_with_the_weights_of_its_shapers() {
+    // Two zones of two; the local one goes down whole after ten seconds, and is back after twenty.
+    let text = "duration = '30s'\ndetection = '0s'\narrivals = { rate = 300.0 }\n\
+                backend = [{ id = 'a', count = 2, capacity = 8, labels = { zone = 'a' } },\n\
+                { id = 'b', count = 2, capacity = 8, labels = { zone = 'b' } }]\n\
+                event = [{ at = '10s', backend = 'a1', what = 'down' }, { at = '10s', backend = 'a2', what = 'down' },\n\
+                { at = '20s', backend = 'a1', what = 'up' }, { at = '20s', backend = 'a2', what = 'up' }]\n\
+                [[plugin]]\nbalancer = [{ plugin = 'zone', zone = 'a' }, 'maglev', 'random']\n\
+                [[plugin]]\nbalancer = [{ plugin = 'zone', zone = 'a' }, { plugin = 'maglev', key = 'header:x-user' }, 'random']\n\
+                [[plugin]]\nbalancer = ['random']\n";
+    let [unkeyed, keyed, flat] = [0, 1, 2].map(|number| simulated(text, &scenario(text).entrants[number]));
+    for local in [&unkeyed, &keyed] {
+        let [a, b]: [u64; 2] = [&local.served[..2], &local.served[2..]].map(|zone| zone.iter().sum());
+        let third = local.requests as f64 / 3.0;
+        assert_near(a as f64, 2.0 * third, 0.05);
+        assert_near(b as f64, third, 0.05);
+        assert_eq!((local.faults, local.fallbacks), (0, 0), "who has no key passes, and the next is asked");
+    }
+    assert!(flat.imbalance.0 > 1.0 && flat.served[2] as f64 > flat.requests as f64 * 0.25);
+    // Both of a zone go, and then come back; one by one.
+    assert_eq!((unkeyed.disruptions.len(), keyed.disruptions.len(), flat.disruptions.len()), (0, 4, 0));
+    let [half, whole, ..] = &keyed.disruptions[..] else { return };
+    assert!((0.4..0.7).contains(&half.moved) && half.needless < 0.15, "some go over before all must: {half:?}");
+    assert!(whole.moved > 0.5 && whole.needless == 0.0, "the rest of the zone: {whole:?}");
+}
+
 /// Something of everything.
 const EVENTFUL: &str = "duration = '40s'\nworkers = 3\ndetection = '2s'\n\
     arrivals = { steps = [{ at = '0s', rate = 200.0 }, { at = '20s', rate = 400.0 }] }\n\
@@ -176,6 +203,7 @@ fn what_makes_no_sense_is_named() {
         (format!("{world}backend = [{{ id = 'b' }}, {{ id = 'b' }}]"), "two backends are called \"b\""),
         (format!("{world}{backend}event = [{{ at = '1s', backend = 'c', what = 'up' }}]"), "which is not there"),
         (format!("{world}{backend}event = [{{ at = '1s', backend = 'b', what = 'slow' }}]"), "needs a `factor`"),
+        (format!("{world}{backend}[[plugin]]\nbalancer = []"), "a `balancer` is an empty list"),
         (format!("duration = 'soon'\narrivals = {{ rate = 1.0 }}\n{backend}"), "\"soon\" is no duration"),
         (format!("duration = '1s'\narrivals = {{ rate = 0.0 }}\n{backend}"), "`arrivals.rate` is 0"),
         (format!("duration = '1s'\narrivals = {{ steps = [] }}\n{backend}"), "has to begin with one at \"0s\""),

@@ -27,8 +27,16 @@ enum Level {
 /// Offers the function of `log`.
 pub(super) fn offer(log: &mut LinkerInstance<'_, Sandbox>) -> wasmtime::Result<()> {
     log.func_wrap("log", |mut guest: StoreContextMut<'_, Sandbox>, (level, message): (Level, WasmStr)| {
-        if guest.data_mut().voice.may_speak(Instant::now()) {
-            guest.data().voice.say(level.into(), &message.to_str(&guest)?);
+        let level = tracing::Level::from(level);
+        let may_speak = guest.data_mut().voice.may_speak(Instant::now());
+        // What is neither heard nor remembered is not read.
+        if may_speak || level <= tracing::Level::WARN {
+            let message = message.to_str(&guest)?.into_owned();
+            let voice = &mut guest.data_mut().voice;
+            voice.remember(level, &message);
+            if may_speak {
+                voice.say(level, &message);
+            }
         }
         Ok(())
     })

@@ -40,8 +40,12 @@ impl Output {
     fn say(&mut self, voice: &mut Voice, now: Instant) {
         let line = self.begun.trim_ascii_end();
         // Empty lines have a meaning on paper only.
-        if !line.is_empty() && voice.may_speak(now) {
-            voice.say(self.level, &String::from_utf8_lossy(line));
+        if !line.is_empty() {
+            let line = String::from_utf8_lossy(line);
+            voice.remember(self.level, &line);
+            if voice.may_speak(now) {
+                voice.say(self.level, &line);
+            }
         }
         self.begun.clear();
     }

@@ -45,10 +45,11 @@ fn build(project: &Project) -> Result<Vec<u8>> {
     let out = folder.path().join("core.wasm");
     command.current_dir(&project.folder).args(["build-exe", "plugin.zig"]).args(bindings);
     command.args(["-target", TARGET, "-lc", "-mexec-model=reactor", "-fno-entry", "-O", "ReleaseSmall"]);
-    command.args(["-rdynamic", "-fstrip", "-Ibindings", "--stack", &STACK.to_string()]);
+    command.args(["-rdynamic", "-fno-strip", "-Ibindings", "--stack", &STACK.to_string()]);
     command.arg("--cache-dir").arg(project.folder.join(".zig-cache"));
     tool::run(command.arg(format!("-femit-bin={}", out.display())))?;
-    component::wrap(&fs::read(&out).with_context(|| format!("cannot read {}", out.display()))?)
+    let module = fs::read(&out).with_context(|| format!("cannot read {}", out.display()))?;
+    component::wrap(&component::stripped(&module)?)
 }
 
 /// `zig`, or that of Python's package.
