@@ -22,6 +22,9 @@ pub(super) enum Plugin {
         /// The language; without it, those that there are.
         #[arg(long, value_name = "LANGUAGE")]
         lang: Option<String>,
+        /// What it decides as: `balancer`, `affinity`, `router` or `shaper`.
+        #[arg(long, default_value = "balancer")]
+        role: String,
         /// Where, if not in a folder of its name.
         #[arg(long, value_name = "FOLDER")]
         folder: Option<PathBuf>,
@@ -49,7 +52,7 @@ pub(super) enum Plugin {
 /// Runs one.
 pub(super) fn run(command: Plugin) -> ExitCode {
     match command {
-        Plugin::New { name, lang, folder } => new::run(&name, lang.as_deref(), folder),
+        Plugin::New { name, lang, role, folder } => new::run(&name, lang.as_deref(), &role, folder),
         Plugin::Build { folder } => build::run(&folder),
         Plugin::Inspect { file, json } => inspect::run(&file, json),
         Plugin::Test(arguments) => test::run(&arguments),

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod guest;
 pub mod language;
 pub mod project;
+pub mod role;
 pub mod tool;
 pub mod toolchain;
 
@@ -21,6 +22,7 @@ use anyhow::{Context, Result};
 pub use guest::{Guest, Kind};
 pub use language::Language;
 pub use project::Project;
+pub use role::Role;
 pub use toolchain::Toolchain;
 
 /// A component that was built.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use toml::Table;
 
+use crate::Role;
 use crate::language::{self, Language};
 
 /// What has the name of the plugin, its language and its role.
@@ -30,8 +31,8 @@ pub struct Project {
     pub name: String,
     /// What it is written in.
     pub language: &'static Language,
-    /// What it decides as: `balancer`, `affinity`, `router` or `shaper`, if not a world is named.
-    role: String,
+    /// What it decides as, if not a world is named.
+    role: Role,
     /// A world of its own, in its `wit/`.
     world: Option<String>,
 }
@@ -42,18 +43,28 @@ impl Project {
     /// # Errors
     ///
     /// When the name is none, something is in the folder, or it cannot be written.
-    pub fn create(folder: &Path, name: &str, language: &'static Language) -> Result<Self> {
+    pub fn create(folder: &Path, name: &str, language: &'static Language, role: Role) -> Result<Self> {
         check_name(name)?;
         if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
             bail!("{} is not empty", folder.display());
         }
         let manifest = format!(
-            "# Of `trimtab plugin build`.\nname = \"{name}\"\nlanguage = \"{}\"\nrole = \"balancer\"\n",
-            language.name
+            "# Of `trimtab plugin build`.\nname = \"{name}\"\nlanguage = \"{}\"\nrole = \"{}\"\n",
+            language.name,
+            role.name()
         );
-        let common = [(MANIFEST, manifest.as_str()), ("trimtab.toml", include_str!("../templates/trimtab.toml"))];
-        for (path, text) in common.iter().chain(language.files) {
-            put_all(folder, &[(path, &text.replace("{{name}}", name).replace("{{snake}}", &name.replace('-', "_")))])?;
+        let common = [(MANIFEST, manifest.as_str()), ("trimtab.toml", role.configuration())];
+        let sources = language.sources.iter().map(|(path, texts)| (*path, texts[role as usize]));
+        let words = [
+            ("{{Role}}", role.title()),
+            ("{{story}}", role.story()),
+            ("{{command}}", role.command()),
+            ("{{name}}", name),
+            ("{{snake}}", &name.replace('-', "_")),
+        ];
+        for (path, text) in common.into_iter().chain(language.files.iter().copied()).chain(sources) {
+            let text = words.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value));
+            put_all(folder, &[(path, &text)])?;
         }
         let project = Self::open(folder)?;
         put_all(&project.folder, language.support)?;
@@ -87,7 +98,7 @@ impl Project {
         };
         let name = take("name")?.context("there is no `name`")?;
         let language = take("language")?.context("there is no `language`")?;
-        let role = take("role")?.unwrap_or_else(|| "balancer".to_owned());
+        let role = take("role")?;
         let world = take("world")?;
         if let Some(key) = table.keys().next() {
             bail!("there is no key `{key}`");
@@ -95,9 +106,11 @@ impl Project {
         check_name(&name)?;
         let language =
             language::named(&language).with_context(|| format!("`{language}` is no language that is known"))?;
-        if !["balancer", "affinity", "router", "shaper"].contains(&role.as_str()) {
-            bail!("`{role}` is no role: `balancer`, `affinity`, `router` and `shaper` are");
-        }
+        let role = match &role {
+            Some(role) => Role::named(role)
+                .with_context(|| format!("`{role}` is no role: `balancer`, `affinity`, `router` and `shaper` are"))?,
+            None => Role::Balancer,
+        };
         Ok(Self { folder, name, language, role, world })
     }
 
@@ -118,7 +131,7 @@ impl Project {
 
     /// The world that the component is of.
     pub fn world(&self) -> String {
-        self.world.clone().unwrap_or_else(|| format!("{}-plugin", self.role))
+        self.world.clone().unwrap_or_else(|| format!("{}-plugin", self.role.name()))
     }
 
     /// The folder of the WIT. It is written where it is not there.

@@ -15,6 +15,8 @@ mod javascript;
 mod missing;
 #[path = "languages/python.rs"]
 mod python;
+#[path = "languages/roles.rs"]
+mod roles;
 #[path = "languages/rust.rs"]
 mod rust;
 #[path = "languages/typescript.rs"]
@@ -31,6 +33,9 @@ use trimtab_tests::host::{binary, code_cache};
 use trimtab_tests::plugin::root;
 use trimtab_tests::{Backend, Folder, Host};
 
+/// What tools leave in a project that they need not do again.
+const KEPT: [&str; 3] = ["node_modules", "target", ".zig-cache"];
+
 /// A plugin's project, in a folder of its own below one that is empty otherwise.
 struct Project {
     folder: Folder,
@@ -45,6 +50,20 @@ impl Project {
         let command = command.args(["plugin", "new", "steer", "--lang", language]);
         succeed(command.current_dir(project.folder.root()));
         project
+    }
+
+    /// A new one in this role in its place, with what tools have installed and built for it.
+    fn renewed(self, language: &str, role: &str) -> Self {
+        let before = self.folder.path("before");
+        fs::rename(self.path(), &before).expect("the folder is ours");
+        let mut command = Command::new(binary());
+        let command = command.args(["plugin", "new", &self.name, "--lang", language, "--role", role]);
+        succeed(command.current_dir(self.folder.root()));
+        for kept in KEPT.iter().filter(|kept| before.join(kept).exists()) {
+            fs::rename(before.join(kept), self.path().join(kept)).expect("the folder is ours");
+        }
+        fs::remove_dir_all(before).expect("the folder is ours");
+        self
     }
 
     /// A copy of an example: of what is committed, and not of what was built there.
@@ -79,6 +98,13 @@ impl Project {
         self
     }
 
+    /// It keeps the contract, before it is let near traffic.
+    fn keeps_the_contract(&self) {
+        let component = format!("{}.wasm", self.name);
+        let report = succeed(self.program(binary()).args(["plugin", "test", &component, "--tables", "100"]));
+        assert!(report.contains("it keeps the contract"), "{report}");
+    }
+
     /// Its own configuration, with a listener on any port, and these backends.
     fn configuration(&self, backends: &[Backend]) -> String {
         let text = fs::read_to_string(self.path().join("trimtab.toml")).expect("a configuration");
@@ -101,6 +127,15 @@ impl Project {
         let (fine, told) = self.check(config);
         assert!(fine, "{told}");
         Host::start_in(self.folder, config)
+    }
+
+    /// The same with a copy of the component, where the project is still needed.
+    fn try_run(&self, config: &str) -> Host {
+        let component = format!("{0}/{0}.wasm", self.name);
+        let copy = Self { folder: Folder::new(), name: self.name.clone() };
+        fs::create_dir(copy.path()).expect("the folder is empty");
+        fs::copy(self.folder.path(&component), copy.folder.path(&component)).expect("a component");
+        copy.run(config)
     }
 }
 
@@ -137,15 +172,20 @@ fn no_faults(host: &Host) {
     assert_eq!(host.metrics().sum("trimtab_plugin_faults_total", &[]), 0.0, "{}", host.log());
 }
 
-/// What is new in a language, through all that its README says.
+/// What is new in a language, in each role, through all that its README says.
 fn a_new_project_steers(language: &str, test: &[&str]) {
     let backends = backends();
-    let project = Project::new(language).built_and_tested(test);
-    // It keeps the contract before it is let near traffic.
-    let report = succeed(project.program(binary()).args(["plugin", "test", "steer.wasm", "--tables", "100"]));
-    assert!(report.contains("it keeps the contract"), "{report}");
-    let config = project.configuration(&backends);
-    let host = project.run(&config);
+    let mut project = Project::new(language).built_and_tested(test);
+    project.keeps_the_contract();
+    picks_by_header(&project.try_run(&project.configuration(&backends)));
+    for (role, is_to_be_seen) in roles::OTHERS {
+        project = project.renewed(language, role).built_and_tested(test);
+        project.keeps_the_contract();
+        is_to_be_seen(&project.try_run(&project.configuration(&backends)));
+    }
+}
+
+fn picks_by_header(host: &Host) {
     let mut client = host.client();
     for named in ["b2", "b3", "b1", "b2"] {
         let response = client.get_with("/", &format!("x-backend: {named}\r\n"));
@@ -157,5 +197,5 @@ fn a_new_project_steers(language: &str, test: &[&str]) {
     for (id, is_there) in [("b1", true), ("b2", false), ("b3", true)] {
         assert_eq!(answered.iter().any(|backend| backend == id), is_there, "{id} of {answered:?}");
     }
-    no_faults(&host);
+    no_faults(host);
 }

@@ -21,9 +21,8 @@ pub(super) const C: Language = Language {
     files: &[
         (".gitignore", include_str!("../../templates/c/gitignore")),
         ("README.md", include_str!("../../templates/c/README.md")),
-        ("plugin.c", include_str!("../../templates/c/plugin.c")),
-        ("test_plugin.c", include_str!("../../templates/c/test_plugin.c")),
     ],
+    sources: sources!["c": "plugin.c", "c": "test_plugin.c"],
     support: &[],
     build,
 };
@@ -86,19 +85,18 @@ fn compiler() -> Result<(PathBuf, PathBuf)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Role;
 
     #[test]
     fn bindings_are_made_for_each_role() {
         let folder = tempfile::tempdir().expect("a folder");
-        for role in ["balancer", "affinity", "router", "shaper"] {
-            let at = folder.path().join(role);
-            Project::create(&at, "steer", &C).expect("a project");
-            fs::write(at.join("plugin.toml"), format!("name = 'steer'\nlanguage = 'c'\nrole = '{role}'"))
-                .expect("written");
-            let made = bindings(&Project::open(&at).expect("a project")).expect("bindings");
+        for role in Role::ALL {
+            let role_name = role.name();
+            let at = folder.path().join(role_name);
+            let made = bindings(&Project::create(&at, "steer", &C, role).expect("a project")).expect("bindings");
             assert!(made.iter().all(|path| path.is_file()), "{made:?}");
             let header = fs::read_to_string(at.join("bindings/plugin.h")).expect("a header");
-            assert!(header.contains(&format!("exports_trimtab_plugin_{role}_configure(")), "{role}");
+            assert!(header.contains(&format!("exports_trimtab_plugin_{role_name}_configure(")), "{role_name}");
         }
     }
 }

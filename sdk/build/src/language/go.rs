@@ -22,9 +22,8 @@ pub(super) const GO: Language = Language {
         (".gitignore", include_str!("../../templates/go/gitignore")),
         ("README.md", include_str!("../../templates/go/README.md")),
         ("go.mod", include_str!("../../templates/go/go.mod")),
-        ("plugin.go", include_str!("../../templates/go/plugin.go")),
-        ("plugin_test.go", include_str!("../../templates/go/plugin_test.go")),
     ],
+    sources: sources!["go": "plugin.go", "go": "plugin_test.go"],
     support: &[],
     build,
 };

@@ -15,9 +15,8 @@ pub(super) const JAVASCRIPT: Language = Language {
         ("README.md", include_str!("../../templates/javascript/README.md")),
         ("package.json", include_str!("../../templates/javascript/package.json")),
         ("package-lock.json", include_str!("../../templates/javascript/package-lock.json")),
-        ("plugin.js", include_str!("../../templates/javascript/plugin.js")),
-        ("plugin.test.js", include_str!("../../templates/javascript/plugin.test.js")),
     ],
+    sources: sources!["javascript": "plugin.js", "node": "plugin.test.js"],
     support: &[],
     build,
 };

@@ -17,9 +17,8 @@ pub(super) const PYTHON: Language = Language {
         (".gitignore", include_str!("../../templates/python/gitignore")),
         ("README.md", include_str!("../../templates/python/README.md")),
         ("requirements.txt", include_str!("../../templates/python/requirements.txt")),
-        ("plugin.py", include_str!("../../templates/python/plugin.py")),
-        ("test_plugin.py", include_str!("../../templates/python/test_plugin.py")),
     ],
+    sources: sources!["python": "plugin.py", "python": "test_plugin.py"],
     support: &[],
     build,
 };

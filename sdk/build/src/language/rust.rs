@@ -16,9 +16,8 @@ pub(super) const RUST: Language = Language {
         (".gitignore", include_str!("../../templates/rust/gitignore")),
         ("README.md", include_str!("../../templates/rust/README.md")),
         ("Cargo.toml", include_str!("../../templates/rust/project.toml")),
-        ("src/lib.rs", include_str!("../../templates/rust/lib.rs")),
-        ("tests/plugin.rs", include_str!("../../templates/rust/plugin_test.rs")),
     ],
+    sources: sources!["rust": "src/lib.rs", "rust": "tests/plugin.rs"],
     support: include!(concat!(env!("OUT_DIR"), "/sdk.rs")),
     build,
 };

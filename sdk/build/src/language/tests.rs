@@ -1,11 +1,13 @@
 //! The templates: they agree with each other and with the WIT.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use wit_parser::{Resolve, TypeDefKind};
 
 use super::ALL;
+use crate::{Project, Role};
 
 fn resolve() -> Resolve {
     let mut resolve = Resolve::default();
@@ -33,12 +35,38 @@ fn names_are_of_one_language() {
 #[test]
 fn new_projects_have_what_they_need() {
     for language in ALL {
-        let paths: Vec<_> = language.files.iter().map(|(path, _)| *path).collect();
-        assert!(paths.contains(&"README.md") && paths.contains(&".gitignore"), "{}: {paths:?}", language.name);
-        let has_test = paths.iter().any(|path| path.contains("test"));
-        let readme = language.files.iter().find(|(path, _)| *path == "README.md").map(|(_, text)| *text);
-        let tells = readme.is_some_and(|text| text.contains("trimtab plugin test"));
-        assert!(has_test || tells, "{} has no test: {paths:?}", language.name);
+        let shared: Vec<_> = language.files.iter().map(|(path, _)| *path).collect();
+        assert!(shared.contains(&"README.md") && shared.contains(&".gitignore"), "{}: {shared:?}", language.name);
+        let [(source, sources), (test, tests)] = language.sources else {
+            panic!("{} has another number of sources than a plugin and its test", language.name)
+        };
+        assert!(test.contains("test") && !source.contains("test"), "{}: {source}, {test}", language.name);
+        for texts in [sources, tests] {
+            let different: BTreeSet<_> = texts.iter().collect();
+            assert_eq!(different.len(), Role::ALL.len(), "{}: a text of its own for each role", language.name);
+        }
+    }
+}
+
+#[test]
+fn a_project_is_of_its_role_and_no_word_is_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for language in ALL {
+        for role in Role::ALL {
+            let at = folder.path().join(format!("{}-{}", language.name, role.name()));
+            let project = Project::create(&at, "my-steer", language, role).expect("a project");
+            assert_eq!(project.world(), format!("{}-plugin", role.name()));
+            let read = |path: &str| fs::read_to_string(at.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+            let own =
+                language.files.iter().map(|(path, _)| *path).chain(language.sources.iter().map(|(path, _)| *path));
+            for path in own.chain(["plugin.toml", "trimtab.toml"]) {
+                for word in ["{{name}}", "{{snake}}", "{{Role}}", "{{story}}", "{{command}}"] {
+                    assert!(!read(path).contains(word), "{word} in {path} of {}", at.display());
+                }
+            }
+            let readme = read("README.md");
+            assert!(readme.contains(role.story()) && readme.contains(role.command()), "{readme}");
+        }
     }
 }
 

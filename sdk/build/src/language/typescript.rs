@@ -16,10 +16,9 @@ pub(super) const TYPESCRIPT: Language = Language {
         ("package.json", include_str!("../../templates/typescript/package.json")),
         ("package-lock.json", include_str!("../../templates/typescript/package-lock.json")),
         ("tsconfig.json", include_str!("../../templates/typescript/tsconfig.json")),
-        ("plugin.ts", include_str!("../../templates/typescript/plugin.ts")),
-        ("plugin.test.js", include_str!("../../templates/typescript/plugin.test.js")),
         ("trimtab.d.ts", include_str!("../../templates/typescript/trimtab.d.ts")),
     ],
+    sources: sources!["typescript": "plugin.ts", "node": "plugin.test.js"],
     support: &[],
     build,
 };

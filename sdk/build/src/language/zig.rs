@@ -16,8 +16,8 @@ pub(super) const ZIG: Language = Language {
     files: &[
         (".gitignore", include_str!("../../templates/zig/gitignore")),
         ("README.md", include_str!("../../templates/zig/README.md")),
-        ("plugin.zig", include_str!("../../templates/zig/plugin.zig")),
     ],
+    sources: sources!["zig": "plugin.zig", "zig": "test_plugin.zig"],
     support: &[],
     build,
 };

@@ -47,6 +47,27 @@ fn languages_are_listed() {
 }
 
 #[test]
+fn roles_are_listed() {
+    let folder = Folder::new();
+    let (well, text) = plugin(&folder, &["new", "steer", "--lang", "c", "--role", "king"]);
+    assert!(!well && text.contains("`king` is no role"), "{text}");
+    for role in ["balancer", "affinity", "router", "shaper"] {
+        assert!(text.contains(&format!("\n  {role}  ")), "{text}");
+    }
+    assert!(!folder.path("steer").exists());
+}
+
+#[test]
+fn a_project_says_its_role() {
+    let folder = Folder::new();
+    for (role, named) in [("affinity", "an affinity in Go"), ("shaper", "a shaper in Go")] {
+        let (well, text) = plugin(&folder, &["new", role, "--lang", "go", "--role", role]);
+        assert!(well && text.contains(named), "{text}");
+        assert!(folder.text(&format!("{role}/plugin.toml")).contains(&format!("role = \"{role}\"")));
+    }
+}
+
+#[test]
 fn nothing_is_overwritten_and_names_are_checked() {
     let folder = Folder::new();
     for name in ["", "Steer", "1st", "a/b", "..", "über", "a b", "x\n"] {

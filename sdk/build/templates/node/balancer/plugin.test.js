@@ -1,4 +1,5 @@
-// Runs in Node, without Wasm, on what the last build left in built/: `npm test`. What the plugin imports of the host is made up here.
+// Runs in Node, without Wasm: `npm test`. What `#plugin` is, package.json says.
+// What the plugin imports of the host is made up here.
 import assert from "node:assert";
 import { register } from "node:module";
 import test from "node:test";
@@ -14,7 +15,7 @@ const hooks = `export async function resolve(name, context, next) {
   return { url: "data:text/javascript,export default host[" + JSON.stringify(facts) + "]", shortCircuit: true };
 }`;
 register(`data:text/javascript,${encodeURIComponent(hooks)}`);
-const { balancer } = await import("./built/plugin.js");
+const { balancer } = await import("#plugin");
 
 const moment = { key: null, random: 0, nowUs: 0, attempt: 0 };
 const table = ["b1", "b2", "b3"].map((id) => ({ id, address: `${id}:80`, weight: 1, readiness: "ready", labels: [] }));
