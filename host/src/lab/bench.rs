@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use self::decisions::Question;
 use self::timing::{Case, Cost, Telling, Work, median, telling};
-use super::subject::{Place, Subject, own_table};
+use super::subject::{Place, Subject};
 use super::world::rows;
 use crate::decide::{Fault, PoolLoad};
 use crate::plugin::{AffinityInstance, BalancerInstance, BuildReason, Built, RouterInstance, ShaperInstance};
@@ -176,7 +176,7 @@ fn starts<I: Built>(entry: &Entry) -> Result<(Duration, usize), BuildReason> {
     let (mut times, mut memory) = (Vec::new(), 0);
     for _ in 0..STARTS {
         // What workers share is there before them.
-        let place = Place { table: Some(own_table()), ..place(entry, 0) };
+        let place = Place { table: Some(entry.subject.table()), ..place(entry, 0) };
         let start = Instant::now();
         let instance: I = entry.subject.seat(place)?;
         times.push(start.elapsed());

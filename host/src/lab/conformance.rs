@@ -17,7 +17,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::subject::Subject;
-use crate::plugin::{AffinityInstance, BalancerInstance, BuildReason};
+use crate::plugin::{AffinityInstance, BalancerInstance, BuildReason, thread_time};
 
 /// How much is tried, and from what.
 #[derive(Debug, Clone)]
@@ -30,12 +30,22 @@ pub struct Options {
     pub pools: Vec<String>,
     /// Headers besides `set-cookie` that an affinity may add to responses; none: any.
     pub headers: Option<Arc<[HeaderName]>>,
+    /// Backends of the largest table.
+    pub large: usize,
+    /// Processor time after which it has failed, and whether the first failure ends it.
+    pub budget: Option<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { seed: 1, tables: 3000, pools: Vec::new(), headers: None, large: 10_000, budget: None }
+    }
 }
 
 impl Options {
     /// Little enough to be tried whenever a plugin is to decide: some hundred milliseconds of processor time for most.
     pub fn quick() -> Self {
-        Self { seed: 1, tables: 200, pools: Vec::new(), headers: None }
+        Self { tables: 200, budget: Some(Duration::from_secs(10)), ..Self::default() }
     }
 }
 
@@ -100,12 +110,12 @@ pub struct Report {
 impl Report {
     /// Whether nothing failed; if `strict`, nothing is doubtful either.
     pub fn passes(&self, strict: bool) -> bool {
-        self.objection(strict).is_none()
+        self.objections(strict).next().is_none()
     }
 
-    /// The first that stands against it; if `strict`, what is doubtful does, too.
-    pub fn objection(&self, strict: bool) -> Option<&Finding> {
-        self.findings.iter().find(|finding| match finding.status {
+    /// What stands against it; if `strict`, what is doubtful does, too.
+    pub fn objections(&self, strict: bool) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| match finding.status {
             Status::Holds | Status::Skipped => false,
             Status::Doubtful => strict,
             Status::Fails => true,
@@ -135,9 +145,20 @@ struct Bench<'a> {
     subject: &'a Subject,
     options: &'a Options,
     worst: Worst,
+    began: Duration,
 }
 
 impl Bench<'_> {
+    /// Whether there is time for more.
+    fn go_on(&self) -> Result<(), Failed> {
+        match self.options.budget {
+            Some(budget) if thread_time().saturating_sub(self.began) > budget => {
+                Err(Failed::Broken(format!("all of it takes more than {} s of processor time", budget.as_secs())))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn failed(&self, place: &str, error: impl std::fmt::Display) -> Failed {
         Failed::Broken(format!("{place}, seed {}: {error}", self.options.seed))
     }
@@ -163,7 +184,7 @@ pub fn examine(
         update: (Duration::ZERO, limits.update_deadline),
         memory: (0, limits.memory),
     };
-    let mut bench = Bench { subject, options, worst };
+    let mut bench = Bench { subject, options, worst, began: thread_time() };
     let groups: Vec<Group> = match role {
         "balancer" => tabled::groups::<BalancerInstance>().into(),
         "affinity" => {
@@ -171,7 +192,7 @@ pub fn examine(
             groups.push(("binding", affinity::binding));
             groups
         }
-        "router" => router::GROUPS.into(),
+        "router" => router::GROUPS.to_vec(),
         _ => shaper::GROUPS.into(),
     };
     let mut findings = Vec::new();
@@ -185,6 +206,9 @@ pub fn examine(
             Err(Failed::NoInstance(reason)) => (Status::Fails, reason.to_string()),
         };
         findings.push(Finding { property, status, evidence });
+        if status == Status::Fails && options.budget.is_some() {
+            return Ok(Report { role, findings, worst: bench.worst });
+        }
     }
     begun("headroom");
     findings.push(headroom(&bench.worst));

@@ -13,7 +13,7 @@ use crate::decide::{
     Affinity, Balancer, Facts, Fault, Keyed, Moment, Observer, Outcome, OutcomeKind, PoolLoad, Readiness, Row, Tabled,
     Verdict, outcome,
 };
-use crate::plugin::{AffinityInstance, BalancerInstance};
+use crate::plugin::{AffinityInstance, BalancerInstance, Built};
 
 const IN_FLIGHT: usize = 100;
 /// Time from one decision to the next.
@@ -54,6 +54,8 @@ pub struct Evenness {
     pub in_flight: f64,
     /// Decisions without an opinion, of all.
     pub passes: f64,
+    /// Bytes by which its memories grew in the second half.
+    pub grown: usize,
 }
 
 /// Whom the loss of a backend moves.
@@ -82,7 +84,11 @@ pub fn evenness(instance: &mut BalancerInstance, ground: &mut Ground, picks: u32
     let (mut counts, mut running, mut outcomes) = (vec![0u32; ground.rows.len()], Vec::new(), Vec::new());
     let (mut peaks, mut steps, mut passes, mut facts) = (0.0, 0u32, 0u32, world::request(0));
     let load: Arc<PoolLoad> = Arc::clone(&ground.load);
+    let mut half = 0;
     for client in 0..picks {
+        if client == picks / 2 {
+            half = instance.memory();
+        }
         if running.len() == IN_FLIGHT {
             let (backend, began): (u32, u64) = running.swap_remove(ground.clock.random.usize(..IN_FLIGHT));
             let at = &ground.rows[backend as usize].load;
@@ -119,7 +125,8 @@ pub fn evenness(instance: &mut BalancerInstance, ground: &mut Ground, picks: u32
         }
     }
     let in_flight = peaks / f64::from(steps.max(1));
-    Ok(Evenness { picks: over_mean(&ground.rows, |at| counts[at]), in_flight, passes: share(passes, picks) })
+    let grown = instance.memory().saturating_sub(half);
+    Ok(Evenness { picks: over_mean(&ground.rows, |at| counts[at]), in_flight, passes: share(passes, picks), grown })
 }
 
 fn of_table(verdict: Verdict, rows: &[Row]) -> Option<u32> {

@@ -22,6 +22,10 @@ pub struct Subject {
     pub settings: Arc<str>,
     /// `key` of the configuration; where empty, the plan's keys hold.
     pub keys: Vec<Key>,
+    /// What it is told of its pool's, or its route's, name.
+    pub place: Arc<str>,
+    /// What it is told of the number of workers.
+    pub workers: u32,
 }
 
 /// Where a subject is put.
@@ -67,8 +71,12 @@ impl Subject {
             let stem = Path::new(called).file_stem().and_then(|stem| stem.to_str()).unwrap_or(called);
             (stem, Source::File(PathBuf::from(called)))
         };
-        let definition = registry.load_blocking(name.into(), source, limits)?;
-        Ok(Self { definition, settings: "{}".into(), keys: Vec::new() })
+        registry.load_blocking(name.into(), source, limits).map(Self::of)
+    }
+
+    /// A plugin without settings, in a pool `web`, of two workers.
+    pub fn of(definition: Arc<Definition>) -> Self {
+        Self { definition, settings: "{}".into(), keys: Vec::new(), place: "web".into(), workers: 2 }
     }
 
     /// An instance of it in its place. It is built on the calling thread, which is a builder thread or holds a busy
@@ -77,10 +85,9 @@ impl Subject {
     /// # Errors
     /// What the plugin does not accept, or what went wrong.
     pub fn seat<I: Built>(&self, place: Place) -> Result<I, BuildReason> {
-        let table = || if self.definition.uses_table() { own_table() } else { Arc::new(LocalTable::new(0)) };
         I::seat(Seat {
             definition: Arc::clone(&self.definition),
-            pool: "web".into(),
+            pool: Arc::clone(&self.place),
             worker: place.worker,
             workers: place.workers,
             settings: self.told().into(),
@@ -88,17 +95,27 @@ impl Subject {
             load: place.load,
             rows: place.rows,
             pools: place.pools,
-            table: place.table.unwrap_or_else(table),
+            table: place.table.unwrap_or_else(|| self.table()),
         })
     }
 
-    /// The settings, with a secret where there would be one.
+    /// A table that nobody else has, of the size that its limits allow.
+    pub fn table(&self) -> Arc<dyn Table> {
+        Arc::new(LocalTable::new(if self.definition.uses_table() { self.definition.limits().table } else { 0 }))
+    }
+
+    /// The settings, with what the host adds: a secret for affinities, the name of the process for shapers.
     fn told(&self) -> String {
-        let is_affinity = self.definition.roles().contains(&"affinity");
+        let roles = self.definition.roles();
+        let (name, value) = match roles {
+            _ if roles.contains(&"affinity") => ("secret", SECRET),
+            _ if roles.contains(&"shaper") && !roles.contains(&"balancer") => ("process", "one"),
+            _ => return (*self.settings).to_owned(),
+        };
         match self.settings.trim_start().strip_prefix('{') {
-            Some(rest) if is_affinity && !self.settings.contains("\"secret\"") => {
+            Some(rest) if !self.settings.contains(&format!("\"{name}\"")) => {
                 let comma = if rest.trim_start().starts_with('}') { "" } else { ", " };
-                format!("{{\"secret\": \"{SECRET}\"{comma}{rest}")
+                format!("{{\"{name}\": \"{value}\"{comma}{rest}")
             }
             _ => (*self.settings).to_owned(),
         }

@@ -14,7 +14,6 @@ use futures_util::future::join_all;
 
 use super::StartError;
 use super::elements::Elements;
-use super::gate;
 use super::health::{self, CheckedPools};
 use super::membership::members;
 use super::preparation::{self, Experience, Shapers, Start};
@@ -27,7 +26,7 @@ use crate::plugin::{Definition, Registry, Source};
 use crate::pool::Capacity;
 use crate::pool::connect::transparent;
 use crate::route;
-use crate::snapshot::{Chain, Crew, Crossing, Element, Listener, Policy, Pool, PoolMember, Slot, Snapshot, Told};
+use crate::snapshot::{Chain, Crew, Crossing, Element, Listener, Policy, Pool, PoolMember, Snapshot, Told};
 use crate::telemetry::counters::PerWorker;
 use crate::tls::Connector;
 
@@ -138,10 +137,6 @@ pub(super) async fn assemble(
     let hash_seed = config.server.hash_seed;
     let (crossings, said) = (crossings.into(), said.routes.into());
     let snapshot = Arc::new(Snapshot { listeners, routes, crossings, limiters, said, pools, hash_seed });
-    if let Err(error) = gate::admit(means.registry, &snapshot, unproven(config, &snapshot, before)).await {
-        means.registry.dispose(crews);
-        return Err(vec![error.into()]);
-    }
     Ok(Assembly { snapshot, crews, starts, checked, certificates: secured.files })
 }
 
@@ -201,20 +196,6 @@ pub(super) async fn load(
         }
     }
     if errors.is_empty() { Ok(definitions) } else { Err(errors) }
-}
-
-/// Where plugins have to pass a test that they have not passed as they are used there.
-fn unproven(config: &Config, snapshot: &Snapshot, before: Option<&Before<'_>>) -> Vec<(Slot, Arc<Element>)> {
-    let is_proven = |plugin: &str, element: &Arc<Element>| {
-        let before = before.filter(|before| gate::is_strict(before.config, plugin));
-        before.is_some_and(|before| before.snapshot.slots().any(|(_, known)| Arc::ptr_eq(known, element)))
-    };
-    let has_to = |element: &Arc<Element>| {
-        let plugin = element.definition.name();
-        gate::is_strict(config, plugin) && !is_proven(plugin, element)
-    };
-    let places = snapshot.slots().filter(|(_, element)| has_to(element));
-    places.map(|(slot, element)| (slot, Arc::clone(element))).collect()
 }
 
 /// Has a pool weighed and the instances built that it does not have.

@@ -45,6 +45,7 @@ use self::turn::{Operation, Then, Turn};
 use super::StartError;
 use super::assembly::{self, Definitions, Means, assemble};
 use super::faults::Faults;
+use super::gate::Gate;
 use super::health::{Answer, CheckedPools, Roster};
 use super::secret::Secret;
 use super::sockets::SocketFiles;
@@ -67,6 +68,7 @@ pub fn check(config: &Config) -> Result<(), Vec<StartError>> {
         let registry = registry(config, 1)?;
         let secret = Secret::of(config).map_err(|error| vec![error])?;
         let definitions = assembly::load(config, &registry, Definitions::new()).await?;
+        admit(&Gate::default(), config, &registry, &definitions).await?;
         let means = Means { registry: &registry, secret: &secret, workers: 1, definitions: &definitions };
         assemble(config, &means, None).await.map(drop)
     })
@@ -85,6 +87,8 @@ pub fn run(config: Config, path: Option<&Path>) -> Result<(), Vec<StartError>> {
         let registry = Rc::new(registry(&config, workers)?);
         let secret = Secret::of(&config).map_err(|error| vec![error])?;
         let definitions = assembly::load(&config, &registry, Definitions::new()).await?;
+        let gate = Rc::new(Gate::default());
+        admit(&gate, &config, &registry, &definitions).await?;
         let means = Means { registry: &registry, secret: &secret, workers, definitions: &definitions };
         let assembly = assemble(&config, &means, None).await?;
         // Before anybody can be served: from then on the process ends by draining.
@@ -94,6 +98,7 @@ pub fn run(config: Config, path: Option<&Path>) -> Result<(), Vec<StartError>> {
             path: path.map(Path::to_owned),
             used,
             registry,
+            gate,
             secret,
             definitions,
             assembly,
@@ -102,6 +107,17 @@ pub fn run(config: Config, path: Option<&Path>) -> Result<(), Vec<StartError>> {
         control.serve(&mut signals).await;
         Ok(())
     })
+}
+
+/// Has those pass who have to, before anything else is built of them.
+async fn admit(
+    gate: &Gate,
+    config: &Config,
+    registry: &Registry,
+    definitions: &Definitions,
+) -> Result<(), Vec<StartError>> {
+    let unproven = gate.unproven(config, config.server.workers, |plugin| definitions.get(plugin).cloned());
+    gate.admit(registry, unproven).await.map_err(|error| vec![error.into()])
 }
 
 fn local<T>(work: impl Future<Output = Result<T, Vec<StartError>>>) -> Result<T, Vec<StartError>> {
@@ -133,6 +149,7 @@ fn instances(config: &Config, workers: usize) -> u32 {
 
 struct Control {
     registry: Rc<Registry>,
+    gate: Rc<Gate>,
     config: Arc<Config>,
     /// Where the configuration is read again.
     path: Option<PathBuf>,
@@ -211,8 +228,12 @@ enum Done {
     Compare(Arc<str>),
     /// A change that is under way can be begun again.
     Due(Operation),
+    /// A change can wait for its turn once more: who had to pass for it has.
+    Admitted(Operation),
     /// Another generation of a plugin was loaded, or not.
     Loaded { plugin: Arc<str>, loaded: Result<Arc<Definition>, LoadError>, reply: swap::Reply },
+    /// It is not admitted.
+    Barred(Box<(swap::Swap, BuildError)>),
     /// Its instances were built, or not.
     Built(Box<(swap::Swap, Result<swap::Built, BuildError>)>),
     /// A generation on probation is to be looked at.
@@ -323,7 +344,9 @@ impl Control {
             Done::OfferTrial(pool, backend) => self.offer_trial(&pool, &backend),
             Done::Compare(pool) => self.compare_outcomes(&pool),
             Done::Due(operation) => self.begin_again(operation),
+            Done::Admitted(operation) => self.enqueue(operation),
             Done::Loaded { plugin, loaded, reply } => self.on_loaded(&plugin, loaded, reply),
+            Done::Barred(barred) => self.on_barred(barred.0, barred.1),
             Done::Built(built) => self.on_built(built.0, built.1),
             Done::Look(plugin, generation) => self.look(&plugin, generation),
             Done::Compared(plugin, generation) => self.on_compared(&plugin, generation),

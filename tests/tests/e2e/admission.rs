@@ -16,7 +16,7 @@ fn always_the_first() -> Vec<u8> {
 }
 
 const WHY: [&str; 3] =
-    ["plugin `mine`", "is not admitted (`conformance = \"strict\"`)", "`answers` of a balancer fails: table"];
+    ["plugin `mine`", "is not admitted (`conformance = \"strict\"`)", "`answers` of the balancer fails: table"];
 
 fn says(text: &str, words: &[&str]) {
     for word in words {
@@ -95,6 +95,51 @@ fn a_reload_asks_for_it() {
 }
 
 #[test]
+fn there_is_no_way_back_to_what_has_not_passed() {
+    let [a, b] = ["a", "b"].map(Backend::echo);
+    let folder = Folder::new();
+    folder.write("mine.wasm", always_the_first());
+    let host = mine(&[&a, &b], "").start_in(folder);
+    assert_eq!(host.swap("mine", &built_in("round-robin")).status, 200);
+    host.folder.write("mine.wasm", built_in("round-robin"));
+    host.reloaded(&mine(&[&a, &b], "conformance = 'strict'").text());
+    let decides = host.generation("mine");
+    let response = host.admin_response("POST", "/plugins/mine/rollback", "");
+    if response.status == 422 {
+        says(&response.text(), &WHY);
+    } else {
+        // A reload that changed the policy may have left no generation before it.
+        assert_eq!(response.status, 409, "{}", response.text());
+    }
+    assert_eq!((host.generation("mine"), host.get("/").status), (decides, 200));
+    assert_eq!(host.swap("mine", &built_in("random")).status, 200);
+    let back = host.admin_response("POST", "/plugins/mine/rollback", "");
+    assert_eq!(back.status, 200, "what has passed comes back: {}", back.text());
+}
+
+#[test]
+fn what_else_changes_does_not_wait_for_a_test() {
+    let [a, b] = ["a", "b"].map(Backend::echo);
+    let folder = Folder::new();
+    folder.write("mine.wasm", built_in("random"));
+    // Each question takes a thousand rounds, which is some time for all of the test.
+    let slow = "(local $i i32) (loop $again (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) \
+                (i32.const 1))) (i32.const 400000)))) (return (call $verdict (i32.const 1) (i32.const 0)))";
+    let slow = plugin::component(&plugin::filled("picker.wat", &[("(; pick ;)", slow)]), "balancer-plugin", None);
+    let host = mine(&[&a, &b], "conformance = 'strict'").start_in(folder);
+    std::thread::scope(|scope| {
+        let swap = scope.spawn(|| host.swap("mine", &slow));
+        for round in 0..20 {
+            let state = if round % 2 == 0 { "draining" } else { "ready" };
+            host.set_backend("web", "a", &format!(r#"{{"state":"{state}"}}"#));
+            assert_eq!(host.get("/").status, 200);
+        }
+        let response = swap.join().expect("an answer");
+        assert_eq!(response.status, 422, "it always passes, which is doubtful: {}", response.text());
+    });
+}
+
+#[test]
 fn every_role_is_asked_as_it_is_used() {
     let a = Backend::echo("a");
     let strict = |names: &[&str]| {
@@ -106,7 +151,7 @@ fn every_role_is_asked_as_it_is_used() {
     let keyless = Setup::over(&[&a]).pool("balancer = ['maglev', 'random']").more(&strict(&["maglev"]));
     let (code, said) = check(&folder.write("keyless.toml", keyless.text()));
     assert_eq!(code, Some(1), "{said}");
-    says(&said, &["plugin `maglev`", "`answers` of a balancer doubtful"]);
+    says(&said, &["plugin `maglev`", "`answers` of the balancer doubtful"]);
     let lines = "affinity = 'cookie'\n\
                  balancer = [{ plugin = 'zone', zone = 'x' }, { plugin = 'maglev', key = 'header:x-user' }, 'random']";
     let route = "[[route]]\nname = 'api'\npath = '/'\npool = 'web'\n\

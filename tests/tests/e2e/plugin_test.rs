@@ -52,7 +52,7 @@ fn the_built_ins_keep_the_contract() {
     let told = told.map(|(name, settings)| (name, vec!["--settings", settings]));
     let mut seen = Vec::new();
     for (name, more) in plain.chain(keyed).chain(told) {
-        let (code, json) = tested(name, &more);
+        let (code, json) = tested(name, &[&more[..], &["--strict"]].concat());
         assert_eq!((code, &json["passes"]), (Some(0), &true.into()), "{name}: {json:#}");
         seen.push(name);
     }

@@ -62,7 +62,8 @@ fn test(arguments: &Arguments) -> Result<Vec<Tested>, Box<dyn std::error::Error>
     let _activity = registry.activity();
     let used = &arguments.used;
     let mut subject = used.load(&registry)?;
-    let options = Options { seed: arguments.seed, tables: arguments.tables, pools: used.pools.clone(), headers: None };
+    let options =
+        Options { seed: arguments.seed, tables: arguments.tables, pools: used.pools.clone(), ..Options::default() };
     let mut all = Vec::new();
     for role in used.roles(&subject)? {
         subject.keys = used.keys_as(role);
@@ -72,9 +73,13 @@ fn test(arguments: &Arguments) -> Result<Vec<Tested>, Box<dyn std::error::Error>
                 complain!("{role}: {property} …");
             }
         };
-        let report = examine(&subject, role, &options, begun).map_err(|reason| used.unfit(role, &reason))?;
+        let mut report = examine(&subject, role, &options, begun).map_err(|reason| used.unfit(role, &reason))?;
         let spread = match role {
-            "balancer" if report.passes(false) => Spread::of(&subject, arguments.seed).ok(),
+            "balancer" if report.passes(false) => {
+                let spread = Spread::of(&subject, arguments.seed);
+                report.findings.extend(Spread::finding(&spread));
+                spread.ok()
+            }
             _ => None,
         };
         all.push(Tested { report, spread });

@@ -1,8 +1,11 @@
 //! What balancers and affinities have in common here: a question about a table, and what may be answered.
 
+use super::{Bench, Failed, affinity};
 use crate::decide::{
-    Affinity, Balancer, Facts, Fault, Moment, Observer, Readiness, Tabled, Verdict, check, check_found,
+    Affinity, Balancer, Facts, Fault, Moment, Observer, Readiness, Row, Tabled, Verdict, check, check_found,
 };
+use crate::lab::clients::Client;
+use crate::lab::world::Clock;
 use crate::plugin::{AffinityInstance, BalancerInstance, Built, Cost};
 
 /// An instance that is asked about a table.
@@ -22,13 +25,16 @@ pub(super) trait Asked: Built + Tabled + Observer {
     /// Its state; none: it has no `handoff`.
     fn save(&mut self) -> Result<Option<Vec<u8>>, Fault>;
 
+    /// Has clients bound, where it binds any, to be asked about later.
+    fn settle(&mut self, bench: &Bench<'_>, clock: &mut Clock, rows: &[Row]) -> Result<Vec<Client>, Failed>;
+
     /// Takes over a state.
     fn restore(&mut self, state: &[u8]) -> Result<(), Fault>;
 }
 
 /// What is the same for both.
 macro_rules! asked {
-    ($instance:ident, $call:ident, $check:ident) => {
+    ($instance:ident, $call:ident, $check:ident, $settle:expr) => {
         impl Asked for $instance {
             const CALL: &'static str = stringify!($call);
 
@@ -48,6 +54,10 @@ macro_rules! asked {
                 $instance::save(self)
             }
 
+            fn settle(&mut self, bench: &Bench<'_>, clock: &mut Clock, rows: &[Row]) -> Result<Vec<Client>, Failed> {
+                $settle(self, bench, clock, rows)
+            }
+
             fn restore(&mut self, state: &[u8]) -> Result<(), Fault> {
                 $instance::restore(self, state)
             }
@@ -55,5 +65,5 @@ macro_rules! asked {
     };
 }
 
-asked!(BalancerInstance, pick, check);
-asked!(AffinityInstance, find, check_found);
+asked!(BalancerInstance, pick, check, |_, _, _, _| Ok(Vec::new()));
+asked!(AffinityInstance, find, check_found, affinity::settle);

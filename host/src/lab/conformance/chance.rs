@@ -1,6 +1,10 @@
 //! Random tables, requests and retries, as a worker might have them.
 
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+
+use http::header::{COOKIE, HeaderName, HeaderValue};
+use http::{Method, Uri};
 
 use crate::decide::{Facts, PoolLoad, Readiness, Row};
 use crate::lab::world;
@@ -90,13 +94,42 @@ impl Chance {
         }
     }
 
+    /// A request as it may come: by another protocol, of another address, to another path, with more headers.
+    fn request(&mut self, client: u32) -> Box<Facts> {
+        let mut facts = world::request(client);
+        if self.0.u8(..3) == 0 {
+            (facts.protocol, facts.alpn) = ("h2", Some("h2".into()));
+        }
+        if self.0.u8(..3) == 0 {
+            let address = Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(client));
+            facts.client = Some(SocketAddr::from((address, 40_000)));
+        }
+        if self.0.u8(..3) == 0 {
+            facts.method = [Method::POST, Method::HEAD, Method::CONNECT, Method::OPTIONS][self.0.usize(..4)].clone();
+        }
+        if self.0.u8(..3) == 0 {
+            let path = ["/", "*", "/a%20b/../c?x=1&y", "/long/".repeat(300).as_str()][self.0.usize(..4)].to_owned();
+            facts.uri = Uri::try_from(path).unwrap_or_default();
+        }
+        if self.0.u8(..4) == 0 {
+            facts.headers.append(COOKIE, HeaderValue::from_static("=; ;;a==b; \"; session=!!; trimtab="));
+            (0..40u16).for_each(|number| _ = facts.headers.append("x-many", HeaderValue::from(number)));
+            // Not all headers are text.
+            facts
+                .headers
+                .extend(HeaderValue::from_bytes(b"\xff\xfe").ok().map(|odd| (HeaderName::from_static("x-odd"), odd)));
+        }
+        facts
+    }
+
     /// A request of some client, or a connection of which nothing else is known; on a retry with what was tried.
     pub(super) fn facts(&mut self, rows: &[Row]) -> Box<Facts> {
         let client = self.0.u32(..100_000);
         let mut facts = match self.0.u8(..10) {
             0 => Facts::of_connection("tcp", &Arc::from("web"), world::request(client).client),
             1 => Facts::of_connection("udp", &Arc::from("web"), None),
-            _ => world::request(client),
+            2 => Box::new(Facts { protocol: "http/1.1", listener: "web".into(), ..Facts::default() }),
+            _ => self.request(client),
         };
         if !rows.is_empty() && self.0.u8(..4) == 0 {
             for _ in 0..self.0.usize(1..=3) {

@@ -1,10 +1,13 @@
 //! State that goes to the next generation: it arrives, and what is none is refused or survived.
 
+use std::sync::Arc;
+
 use super::asked::Asked;
 use super::chance::{self, Chance};
 use super::{Bench, Failed, Seen, Status};
-use crate::decide::{Fault, FaultKind, Row};
-use crate::lab::subject::{Place, own_table};
+use crate::decide::{Fault, FaultKind, Verdict};
+use crate::lab::clients::Client;
+use crate::lab::subject::Place;
 use crate::lab::world::Clock;
 
 /// Questions before, and after.
@@ -19,11 +22,13 @@ pub(super) fn round_trip<I: Asked>(bench: &mut Bench<'_>) -> Seen {
     let (mut chance, mut largest) = (Chance::new(seed, "handoff"), 0);
     for number in 0..tables {
         let place = format!("table {number}");
-        let rows = chance.rows();
-        let (state, differs) = hand_over::<I>(bench, &rows, &mut chance, &place)?;
+        // The same world twice; in one of them another generation goes on in the middle.
+        let (kept, _) = went_on::<I>(bench, number, false)?;
+        let (handed, state) = went_on::<I>(bench, number, true)?;
         largest = largest.max(state);
-        if let Some(differs) = differs {
-            return Err(bench.failed(&place, differs));
+        if let Some(at) = (0..kept.len()).find(|at| kept[*at] != handed[*at]) {
+            let why = format!("question {at} after it: {:?} without, {:?} with it", kept[at], handed[at]);
+            return Err(bench.failed(&place, why));
         }
     }
     let rows = chance.rows();
@@ -46,44 +51,32 @@ pub(super) fn round_trip<I: Asked>(bench: &mut Bench<'_>) -> Seen {
     Ok((Status::Holds, format!("{tables} states of up to {largest} bytes, and what is none")))
 }
 
-/// The size of the state, and where the next generation answers otherwise.
-fn hand_over<I: Asked>(
-    bench: &mut Bench<'_>,
-    rows: &[Row],
-    chance: &mut Chance,
-    place: &str,
-) -> Result<(usize, Option<String>), Failed> {
-    let (table, loads) = (own_table(), [chance::load(rows), chance::load(rows)]);
-    let seat = |load| Place { table: Some(table.clone()), ..Place::of(rows, load) };
-    let mut before: I = bench.subject.seat(seat(&loads[0]))?;
-    let mut clock = Clock::new(bench.options.seed);
+/// What was answered after clients were bound, some questions asked, and perhaps a state handed over, of which it is the size.
+fn went_on<I: Asked>(bench: &mut Bench<'_>, number: u32, hands_over: bool) -> Result<(Vec<Verdict>, usize), Failed> {
+    let (seed, place) = (bench.options.seed.wrapping_add(u64::from(number)), format!("table {number}"));
+    let (mut chance, mut clock) = (Chance::new(seed, "handing over"), Clock::new(seed));
+    let rows = chance.rows();
+    let (table, load) = (bench.subject.table(), chance::load(&rows));
+    let place_of = || Place { table: Some(Arc::clone(&table)), ..Place::of(&rows, &load) };
+    let mut instance: I = bench.subject.seat(place_of())?;
+    let clients = I::settle(&mut instance, bench, &mut clock, &rows)?;
     for _ in 0..QUESTIONS {
-        let facts = chance.facts(rows);
-        bench.ask(&mut before, &mut clock, rows, facts).map_err(|fault| bench.failed(place, fault))?;
+        let facts = chance.facts(&rows);
+        bench.ask(&mut instance, &mut clock, &rows, facts).map_err(|fault| bench.failed(&place, fault))?;
     }
-    // Both have taken as many turns.
-    for _ in 0..=loads[0].turn() {
-        let _ = loads[1].turn();
+    let mut size = 0;
+    if hands_over {
+        let failed = |call: &str, fault: Fault| bench.failed(&format!("{place}, `{call}`"), fault);
+        let state = instance.save().map_err(|fault| failed("save", fault))?.unwrap_or_default();
+        instance = bench.subject.seat(place_of())?;
+        instance.restore(&state).map_err(|fault| failed("restore", fault))?;
+        size = state.len();
     }
-    let state = before.save().map_err(|fault| bench.failed(&format!("{place}, `save`"), fault))?.unwrap_or_default();
-    let mut after: I = bench.subject.seat(seat(&loads[1]))?;
-    after.restore(&state).map_err(|fault| bench.failed(&format!("{place}, `restore`"), fault))?;
-    for number in 0..QUESTIONS {
-        let (random, now_us) = (chance.0.clone(), clock.now_us);
-        let seed = chance.0.u64(..);
-        let mut verdicts = Vec::new();
-        for instance in [&mut before, &mut after] {
-            chance.0 = random.clone();
-            let mut clock = Clock { now_us, random: fastrand::Rng::with_seed(seed) };
-            let facts = chance.facts(rows);
-            let asked = bench.ask(instance, &mut clock, rows, facts);
-            verdicts.push(asked.map_err(|fault| bench.failed(place, fault))?.1);
-        }
-        clock.now_us += 2000;
-        if verdicts[0] != verdicts[1] {
-            let why = format!("question {number} after it: {:?} before, {:?} after", verdicts[0], verdicts[1]);
-            return Ok((state.len(), Some(why)));
-        }
+    let mut verdicts = Vec::new();
+    let others = (0..QUESTIONS).map(|_| chance.facts(&rows)).collect::<Vec<_>>();
+    for facts in clients.iter().map(Client::facts).chain(others) {
+        let asked = bench.ask(&mut instance, &mut clock, &rows, facts);
+        verdicts.push(asked.map_err(|fault| bench.failed(&place, fault))?.1);
     }
-    Ok((state.len(), None))
+    Ok((verdicts, size))
 }

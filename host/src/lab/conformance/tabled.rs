@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::asked::Asked;
 use super::chance::{self, Chance};
 use super::{Bench, Failed, Group, Seen, Status, handoff};
-use crate::decide::{Facts, Fault, Moment, Outcome, OutcomeKind, PoolLoad, Readiness, Row, Verdict};
+use crate::decide::{Facts, Fault, MAX_WEIGHT, Moment, Outcome, OutcomeKind, PoolLoad, Readiness, Row, Verdict};
 use crate::lab::subject::Place;
 use crate::lab::world::{self, Clock};
 use crate::plugin::thread_time;
@@ -15,9 +15,6 @@ const QUESTIONS: u32 = 8;
 
 /// Tables after which another instance goes on.
 const LIFE: u32 = 50;
-
-/// More backends than most have.
-const LARGE: usize = 10_000;
 
 /// The groups of a role.
 pub(super) fn groups<I: Asked>() -> [Group; 5] {
@@ -36,6 +33,8 @@ struct Tally {
     backends: u64,
     passes: u64,
     refusals: u64,
+    /// Backends of a weight of 0, where others were ready.
+    weightless: u64,
 }
 
 impl Tally {
@@ -49,7 +48,7 @@ impl Tally {
 
     fn evidence(&self, call: &str, of: &str) -> String {
         let total = self.backends + self.passes + self.refusals;
-        let Self { backends, passes, refusals } = self;
+        let Self { backends, passes, refusals, .. } = self;
         format!("{total} × `{call}` {of}: {backends} backends, {passes} passes, {refusals} refusals")
     }
 }
@@ -57,7 +56,11 @@ impl Tally {
 impl Bench<'_> {
     /// An instance with this table.
     pub(super) fn seat<I: Asked>(&mut self, rows: &[Row], load: &Arc<PoolLoad>) -> Result<I, Failed> {
-        let instance: I = self.subject.seat(Place::of(rows, load))?;
+        self.go_on()?;
+        // Any worker may have any table, the same for the same.
+        let workers = self.subject.workers;
+        let worker = rows.len() as u32 % workers.max(1);
+        let instance: I = self.subject.seat(Place { worker, workers, ..Place::of(rows, load) })?;
         self.note(&instance);
         Ok(instance)
     }
@@ -96,6 +99,7 @@ fn answers<I: Asked>(bench: &mut Bench<'_>) -> Seen {
     let (mut chance, mut clock) = (Chance::new(seed, "answers"), Clock::new(seed));
     let (mut tally, mut kept) = (Tally::default(), None);
     for number in 0..bench.options.tables {
+        bench.go_on()?;
         let (rows, place) = (chance.rows(), format!("table {number}"));
         let load = chance::load(&rows);
         let mut instance: I = match kept.take().filter(|_| number % LIFE != 0) {
@@ -111,13 +115,21 @@ fn answers<I: Asked>(bench: &mut Bench<'_>) -> Seen {
             let place = || format!("{place} of {} backends, `{}`", rows.len(), I::CALL);
             let (_, verdict) = asked.map_err(|fault| bench.failed(&place(), fault))?;
             tally.count(verdict);
+            if let Verdict::Backend(backend) = verdict {
+                let may = rows.iter().any(|row| row.readiness == Readiness::Ready && row.weight > 0);
+                tally.weightless += u64::from(may && rows[backend as usize].weight == 0);
+            }
         }
         bench.note(&instance);
         kept = Some(instance);
     }
-    let silent = tally.backends == 0 && I::CALL == "pick";
-    let status = if silent { Status::Doubtful } else { Status::Holds };
-    Ok((status, tally.evidence(I::CALL, &format!("over {} random tables", bench.options.tables))))
+    let mut evidence = tally.evidence(I::CALL, &format!("over {} random tables", bench.options.tables));
+    let is_pick = I::CALL == "pick";
+    if is_pick && tally.weightless > 0 {
+        evidence += &format!("; {} of them have a weight of 0, which takes no new client", tally.weightless);
+    }
+    let doubtful = is_pick && (tally.backends == 0 || tally.weightless > 0);
+    Ok((if doubtful { Status::Doubtful } else { Status::Holds }, evidence))
 }
 
 /// Two instances that were told the same answer the same.
@@ -153,20 +165,7 @@ fn determinism<I: Asked>(bench: &mut Bench<'_>) -> Seen {
 
 /// Tables that have little or much to choose from.
 fn tables<I: Asked>(bench: &mut Bench<'_>) -> Seen {
-    let all = |count: usize, readiness: Readiness, weight: u32| -> Vec<Row> {
-        world::rows(count).into_iter().map(|row| Row { readiness, weight, ..row }).collect()
-    };
-    let cases = [
-        ("an empty one", Vec::new()),
-        ("one backend", all(1, Readiness::Ready, 1)),
-        ("one that is down", all(1, Readiness::Down, 1)),
-        ("all down", all(20, Readiness::Down, 1)),
-        ("all draining", all(20, Readiness::Draining, 1)),
-        ("all of weight 0", all(20, Readiness::Ready, 0)),
-        ("the largest weights", all(20, Readiness::Ready, 65_535)),
-        ("10 000 backends", all(LARGE, Readiness::Ready, 1)),
-        ("none again", Vec::new()),
-    ];
+    let cases = cases(bench.options.large);
     let (mut chance, mut clock) = (Chance::new(bench.options.seed, "tables"), Clock::new(bench.options.seed));
     let mut kept = None;
     for (name, rows) in &cases {
@@ -192,7 +191,30 @@ fn tables<I: Asked>(bench: &mut Bench<'_>) -> Seen {
         }
         kept = Some(known);
     }
-    Ok((Status::Holds, "empty, one, all down, all draining, weights of 0 and 65535, 10 000 backends".to_owned()))
+    Ok((Status::Holds, in_words(bench.options.large)))
+}
+
+/// Such tables, and what they are called.
+pub(super) fn cases(large: usize) -> [(&'static str, Vec<Row>); 9] {
+    let all = |count: usize, readiness: Readiness, weight: u32| -> Vec<Row> {
+        world::rows(count).into_iter().map(|row| Row { readiness, weight, ..row }).collect()
+    };
+    [
+        ("an empty one", Vec::new()),
+        ("one backend", all(1, Readiness::Ready, 1)),
+        ("one that is down", all(1, Readiness::Down, 1)),
+        ("all down", all(20, Readiness::Down, 1)),
+        ("all draining", all(20, Readiness::Draining, 1)),
+        ("all of weight 0", all(20, Readiness::Ready, 0)),
+        ("the largest weights", all(20, Readiness::Ready, MAX_WEIGHT)),
+        ("the largest table", all(large, Readiness::Ready, 1)),
+        ("none again", Vec::new()),
+    ]
+}
+
+/// What was tried with them.
+pub(super) fn in_words(large: usize) -> String {
+    format!("empty, one, all down, all draining, weights of 0 and {MAX_WEIGHT}, {large} backends")
 }
 
 /// Changes between any two questions, with outcomes and ticks.
@@ -203,6 +225,7 @@ fn storms<I: Asked>(bench: &mut Bench<'_>) -> Seen {
     let mut instance: I = bench.seat(&rows, &chance::load(&rows))?;
     let changes = bench.options.tables;
     for number in 0..changes {
+        bench.go_on()?;
         let place = format!("change {number}");
         let told = if chance.0.bool() {
             chance.adjust(&mut rows);
@@ -237,6 +260,7 @@ fn outcome(chance: &mut Chance, rows: &[Row], clock: &Clock) -> Outcome {
         OutcomeKind::ServerError => 503,
         _ => 0,
     };
+    let key = if chance.0.bool() { Some(chance.0.u64(..)) } else { None };
     let (backend, latency_us) = (chance.0.usize(..rows.len().max(1)) as u32, chance.0.u32(..5_000_000));
-    Outcome { backend, kind, status, latency_us, attempt: chance.0.u32(..3), key: None, at_us: clock.now_us }
+    Outcome { backend, kind, status, latency_us, attempt: chance.0.u32(..3), key, at_us: clock.now_us }
 }

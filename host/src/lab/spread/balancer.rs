@@ -2,6 +2,7 @@
 
 use super::{Ground, Loss, Moved, evenness, keys_moved};
 use crate::decide::{Fault, Keyed};
+use crate::lab::conformance::{Finding, Status};
 use crate::lab::subject::{Place, Subject};
 use crate::lab::world;
 use crate::plugin::{BalancerInstance, BuildReason};
@@ -9,6 +10,8 @@ use crate::plugin::{BalancerInstance, BuildReason};
 const BACKENDS: usize = 10;
 const PICKS: u32 = 100_000;
 const KEYS: u32 = 20_000;
+/// Bytes that are no leak: a heap may have its pages in steps.
+const LEAK: usize = 512 << 10;
 
 /// How a balancer spreads over ten equal backends.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +20,8 @@ pub struct Spread {
     pub picks: f64,
     /// The most in flight at a backend by the mean, over time.
     pub in_flight: f64,
+    /// Bytes by which its memories grew in the second half of [`PICKS`].
+    pub grown: usize,
     /// Of a balancer that decides by a key: what moves when one of the ten is removed; a tenth has to.
     pub moved: Option<Moved>,
 }
@@ -50,7 +55,20 @@ impl Spread {
             let (mut instance, mut ground) = seat(subject, seed)?;
             Some(keys_moved(&mut instance, &mut ground, KEYS, Loss::Removed)?)
         };
-        Ok(Self { picks: even.picks.ok_or(NoSpread::Passes)?, in_flight: even.in_flight, moved })
+        Ok(Self { picks: even.picks.ok_or(NoSpread::Passes)?, in_flight: even.in_flight, grown: even.grown, moved })
+    }
+
+    /// What so many picks of one instance show beside figures; none: nothing.
+    pub fn finding(spread: &Result<Self, NoSpread>) -> Option<Finding> {
+        let (status, evidence) = match spread {
+            Err(NoSpread::Fault(fault)) => (Status::Fails, format!("over ten backends, of {PICKS} picks: {fault}")),
+            Ok(spread) if spread.grown > LEAK => {
+                let grown = spread.grown >> 10;
+                (Status::Doubtful, format!("its memory grew by {grown} KiB in the second half of {PICKS} picks"))
+            }
+            _ => return None,
+        };
+        Some(Finding { property: "endurance", status, evidence })
     }
 
     /// In one line.

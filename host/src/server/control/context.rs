@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::decide::PoolLoad;
 use crate::plugin::{BuildError, BuildReason, Definition, Registry, Seat};
+use crate::server::preparation;
 use crate::server::trial::{Role, trial};
-use crate::server::{gate, preparation};
 use crate::snapshot::{Crew, Crossing, Element, Place, Pool, Replaced, Slot, Snapshot, Told};
 
 /// What a swap puts into the snapshot.
@@ -21,8 +21,6 @@ pub(super) struct Context<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) told: &'a HashMap<Arc<str>, Arc<Told>>,
     pub(super) workers: usize,
-    /// Whether one that is tried has to pass the test of the contract, too.
-    pub(super) strict: bool,
 }
 
 impl Context<'_> {
@@ -56,11 +54,6 @@ impl Context<'_> {
         for (_, role, seat) in self.seats(definition, 0) {
             let lost = BuildError::new(definition, format!("`{}`", seat.pool), BuildReason::NoAnswer);
             self.registry.work(move || trial(role, seat)).await.unwrap_or(Err(lost))?;
-        }
-        if self.strict {
-            let places = self.snapshot.slots().filter(|(_, element)| element.is_of(definition.name()));
-            let places = places.map(|(slot, element)| (slot, element.with(definition))).collect::<Vec<_>>();
-            gate::admit(self.registry, self.snapshot, places).await?;
         }
         Ok(())
     }

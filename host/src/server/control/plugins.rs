@@ -43,8 +43,6 @@ pub(super) struct Policy {
     pub(super) shadow: Option<Duration>,
     pub(super) probation: Option<Duration>,
     pub(super) breaker: Option<BreakerPolicy>,
-    /// Whether a generation has to pass the test of the contract.
-    pub(super) strict: bool,
 }
 
 /// What is going on with a plugin.
@@ -87,7 +85,6 @@ impl Policy {
             shadow: written.shadow,
             probation: written.probation,
             breaker: written.breaker,
-            strict: crate::server::gate::is_strict(config, plugin),
         }
     }
 }

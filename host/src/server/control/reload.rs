@@ -42,6 +42,15 @@ pub(super) struct Reload {
     followed: Vec<Followed>,
 }
 
+impl Reload {
+    /// What was to be compared, and what follows, is found again.
+    fn forget(&mut self) {
+        let compared = self.compared.drain(..).map(|next| (Arc::clone(next.name()), next));
+        self.definitions.extend(compared);
+        self.followed.clear();
+    }
+}
+
 /// A plugin that another generation decides for now.
 struct Followed {
     plugin: Arc<str>,
@@ -147,6 +156,20 @@ impl Control {
             }
         }
         let (registry, done, workers) = (Rc::clone(&self.registry), self.done.0.clone(), self.workers.len());
+        let unproven =
+            self.gate.unproven(&reload.config, workers, |plugin| reload.definitions.get(plugin).map(Arc::clone));
+        if !unproven.is_empty() {
+            reload.forget();
+            self.end();
+            let gate = Rc::clone(&self.gate);
+            spawn_local(async move {
+                let _ = done.send(match gate.admit(&registry, unproven).await {
+                    Ok(()) => Done::Admitted(Operation::Reload(reload)),
+                    Err(error) => Done::Read(Box::new(Read { outcome: Err(error.to_string()), reply: reload.reply })),
+                });
+            });
+            return;
+        }
         let (before, snapshot) = (Arc::clone(&self.config), Arc::clone(&self.snapshot));
         let told =
             self.tables.iter().map(|(pool, table)| (Arc::clone(pool), (Arc::clone(&table.told), table.experience)));
@@ -192,10 +215,7 @@ impl Control {
         };
         if starts.keys().any(is_told_otherwise) {
             self.registry.dispose(crews);
-            // What was to be compared is found again.
-            let compared = reload.compared.drain(..).map(|next| (Arc::clone(next.name()), next));
-            reload.definitions.extend(compared);
-            reload.followed.clear();
+            reload.forget();
             return self.begin_reload(Box::new(reload));
         }
         self.set_checks(checked);
@@ -377,8 +397,7 @@ async fn try_out(
 ) -> Result<(), StartError> {
     let mut told = told.clone();
     told.extend(assembly.starts.iter().map(|(pool, start)| (Arc::clone(pool), Arc::clone(&start.told))));
-    // Who has to pass the test of the contract has done so when it was assembled.
-    let context = Context { registry, snapshot: &assembly.snapshot, told: &told, workers, strict: false };
+    let context = Context { registry, snapshot: &assembly.snapshot, told: &told, workers };
     for definition in definitions {
         context.try_out(definition).await?;
     }

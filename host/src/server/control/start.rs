@@ -26,6 +26,7 @@ use crate::server::StartError;
 use crate::server::assembly::{Assembly, Definitions};
 use crate::server::descriptors;
 use crate::server::faults::Faults;
+use crate::server::gate::Gate;
 use crate::server::health::Roster;
 use crate::server::secret::Secret;
 use crate::server::sockets::{self, SocketFiles};
@@ -40,6 +41,7 @@ pub(super) struct Start {
     pub(super) path: Option<PathBuf>,
     pub(super) used: Option<Digest>,
     pub(super) registry: Rc<Registry>,
+    pub(super) gate: Rc<Gate>,
     pub(super) secret: Secret,
     pub(super) definitions: Definitions,
     pub(super) assembly: Assembly,
@@ -48,7 +50,7 @@ pub(super) struct Start {
 impl Control {
     /// Binds, starts the workers and waits until they serve.
     pub(super) async fn start(start: Start) -> Result<Self, StartError> {
-        let Start { config, path, used, registry, secret, definitions, assembly } = start;
+        let Start { config, path, used, registry, gate, secret, definitions, assembly } = start;
         let Assembly { snapshot, crews, starts, checked, certificates } = assembly;
         descriptors::raise();
         let tables = starts.into_iter().map(|(pool, start)| (pool, PoolTable::new(start))).collect();
@@ -108,6 +110,7 @@ impl Control {
         let answers = done.0.clone();
         let mut control = Self {
             registry,
+            gate,
             used,
             path,
             secret: Rc::new(secret),

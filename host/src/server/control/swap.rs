@@ -17,6 +17,7 @@ use super::{Control, Done};
 use crate::admin::{SwapError, Swapped};
 use crate::decide::Fault;
 use crate::plugin::{BuildError, BuildReason, Definition, LoadError, Source};
+use crate::server::gate::Unproven;
 use crate::server::preparation::Shapers;
 use crate::snapshot::{Crew, Element, Slot, Told};
 use crate::worker::Changeover;
@@ -120,6 +121,12 @@ impl Control {
             answer(swap.reply, Err(SwapError::Unused(plugin)));
             return self.end();
         };
+        let unproven = self.gate.unproven(&self.config, self.workers.len(), |name| {
+            (*name == *plugin).then(|| Arc::clone(&swap.definition))
+        });
+        if !unproven.is_empty() {
+            return self.admit_first(swap, unproven);
+        }
         if swap.back
             && let Stage::Probation(probation) = &record.stage
             // What was reloaded meanwhile needs other instances.
@@ -128,7 +135,7 @@ impl Control {
             let build = self.build_back(&probation.before, &plugin);
             return self.put(swap, build);
         }
-        let (shadow, strict) = (if swap.compare { record.policy.shadow } else { None }, record.policy.strict);
+        let shadow = if swap.compare { record.policy.shadow } else { None };
         if !matches!(record.stage, Stage::Steady) && swap.compare {
             // A later generation ends what is going on with the one before.
             self.settle(&plugin);
@@ -137,7 +144,7 @@ impl Control {
         let told = self.told();
         let done = self.done.0.clone();
         spawn_local(async move {
-            let context = Context { registry: &registry, snapshot: &snapshot, told: &told, workers, strict };
+            let context = Context { registry: &registry, snapshot: &snapshot, told: &told, workers };
             // One that was tried before it was compared is not tried again.
             let tried = match swap.compare {
                 true => context.try_out(&swap.definition).await,
@@ -153,6 +160,23 @@ impl Control {
             };
             let _ = done.send(Done::Built(Box::new((swap, built))));
         });
+    }
+
+    /// Has a generation pass that has to, while others have their turns.
+    fn admit_first(&mut self, swap: Swap, unproven: Vec<Unproven>) {
+        self.end();
+        let (gate, registry, done) = (Rc::clone(&self.gate), Rc::clone(&self.registry), self.done.0.clone());
+        spawn_local(async move {
+            let _ = done.send(match gate.admit(&registry, unproven).await {
+                Ok(()) => Done::Admitted(Operation::Swap(swap)),
+                Err(error) => Done::Barred(Box::new((swap, error))),
+            });
+        });
+    }
+
+    pub(super) fn on_barred(&mut self, swap: Swap, error: BuildError) {
+        let plugin = Arc::clone(swap.definition.name());
+        self.give_up(&plugin, swap.reply, error.into());
     }
 
     pub(super) fn on_built(&mut self, swap: Swap, built: Result<Built, BuildError>) {

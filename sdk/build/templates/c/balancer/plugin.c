@@ -52,7 +52,7 @@ void exports_trimtab_plugin_balancer_pick(exports_trimtab_plugin_balancer_moment
             ret->tag = TRIMTAB_PLUGIN_TYPES_VERDICT_BACKEND;
             ret->val.backend = index;
         }
-        if (is_it) break;
+        if (is_it || !is_named) break;
     }
     if (is_named) plugin_string_free(&wanted);
 }

@@ -67,6 +67,6 @@ export fn exports_trimtab_plugin_balancer_pick(
             verdict.tag = c.TRIMTAB_PLUGIN_TYPES_VERDICT_BACKEND;
             verdict.val.backend = index;
         }
-        if (is_it) break;
+        if (is_it or !is_named) break;
     }
 }

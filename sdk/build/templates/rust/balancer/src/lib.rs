@@ -17,11 +17,12 @@ impl Balancer for Steer {
     }
 
     fn pick(&mut self, moment: Moment) -> Verdict {
-        let untried: Vec<_> = self.0.iter().filter(|(index, _)| !request::tried(*index)).collect();
+        let untried = |(index, _): &&(u32, String)| !request::tried(*index);
         let wanted = request::header("x-backend");
-        let named = untried.iter().find(|(_, id)| wanted.as_ref() == Some(id));
-        let random = (((moment.random >> 32) * untried.len() as u64) >> 32) as usize;
-        named.or(untried.get(random)).map_or(Verdict::Pass, |(index, _)| Verdict::Backend(*index))
+        let named = wanted.and_then(|wanted| self.0.iter().filter(untried).find(|(_, id)| *id == wanted));
+        let random = (((moment.random >> 32) * self.0.len() as u64) >> 32) as usize;
+        let mut others = self.0[random..].iter().chain(&self.0[..random]);
+        named.or_else(|| others.find(untried)).map_or(Verdict::Pass, |(index, _)| Verdict::Backend(*index))
     }
 }
 
