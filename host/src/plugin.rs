@@ -35,3 +35,4 @@ pub use instance::{
 };
 pub use registry::{Registry, RegistryOptions};
 pub use ticker::Activity;
+pub use voice::silently;

@@ -223,16 +223,13 @@ fn headroom(worst: &Worst) -> Finding {
     let status = if most > 0.5 { Status::Doubtful } else { Status::Holds };
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
     let mebi = |bytes: usize| bytes as f64 / f64::from(1 << 20);
-    let mut evidence = format!(
-        "at worst {:.0} of {:.0} µs for a decision, {:.1} of {:.0} MiB",
-        micros(worst.decision.0),
-        micros(worst.decision.1),
-        mebi(worst.memory.0),
-        mebi(worst.memory.1)
-    );
+    let mut evidence = format!("at worst {:.1} of {:.0} MiB", mebi(worst.memory.0), mebi(worst.memory.1));
+    if !worst.decision.0.is_zero() {
+        evidence += &format!(", {:.0} of {:.0} µs for a decision", micros(worst.decision.0), micros(worst.decision.1));
+    }
     if !worst.update.0.is_zero() {
         evidence +=
-            &format!(", {:.1} of {:.0} ms for an `update`", micros(worst.update.0) / 1e3, micros(worst.update.1) / 1e3);
+            &format!(", {:.1} of {:.0} ms for a table", micros(worst.update.0) / 1e3, micros(worst.update.1) / 1e3);
     }
     Finding { property: "headroom", status, evidence }
 }

@@ -1,6 +1,7 @@
 //! A plugin's lines in the log: marked, cut, escaped and rate limited. What it complains of in a call is remembered for that call,
 //! since it may be why the call fails.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,24 @@ const EVERY: Duration = Duration::from_millis(50);
 /// Complaints that are remembered, the first and the last of them, and bytes of one.
 const COMPLAINTS: usize = 6;
 const COMPLAINT: usize = 160;
+
+thread_local! {
+    static SILENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has something done on this thread, in which no plugin is heard in the log: what it says there is for nobody.
+pub fn silently<T>(work: impl FnOnce() -> T) -> T {
+    /// Whatever happens, it is heard again.
+    struct Until;
+    impl Drop for Until {
+        fn drop(&mut self) {
+            SILENT.set(false);
+        }
+    }
+    SILENT.set(true);
+    let _until = Until;
+    work()
+}
 
 /// The voice of one instance.
 pub(super) struct Voice {
@@ -69,6 +88,9 @@ impl Voice {
 
     /// Writes a line.
     pub(super) fn say(&self, level: Level, message: &str) {
+        if SILENT.get() {
+            return;
+        }
         let Self { plugin, pool, generation, .. } = self;
         let message = one_line(message, LINE);
         macro_rules! say {
@@ -122,6 +144,13 @@ impl Allowance {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn silence_ends() {
+        assert!(silently(|| SILENT.get()) && !SILENT.get());
+        std::panic::catch_unwind(|| silently(|| panic!("a test's"))).unwrap_err();
+        assert!(!SILENT.get());
+    }
 
     #[test]
     fn the_first_and_the_last_complaints_are_remembered() {

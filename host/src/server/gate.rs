@@ -8,23 +8,27 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use http::HeaderName;
-use tokio::sync::Mutex;
-use tracing::dispatcher::{Dispatch, with_default};
+use tokio::sync::Semaphore;
 
 use crate::config::{Config, Conformance, PluginLimits, PluginUse};
 use crate::decide::Key;
 use crate::lab::conformance::{Finding, Options, examine};
 use crate::lab::subject::Subject;
-use crate::plugin::{BuildError, BuildReason, Definition, Registry};
+use crate::plugin::{BuildError, BuildReason, Definition, Registry, silently};
 
 /// Uses that are remembered.
 const MOST: usize = 1000;
 
 /// What has passed, and whose turn it is.
-#[derive(Default)]
 pub(super) struct Gate {
     passed: RefCell<Vec<Use>>,
-    turn: Mutex<()>,
+    turn: Semaphore,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { passed: RefCell::default(), turn: Semaphore::new(1) }
+    }
 }
 
 /// A plugin in a place: all that its answers may come from. Of the same use the same holds.
@@ -104,7 +108,8 @@ impl Gate {
     /// The first that does not pass: the property, and how to see it again.
     pub(super) async fn admit(&self, registry: &Registry, unproven: Vec<Unproven>) -> Result<(), BuildError> {
         for Unproven { definition, used } in unproven {
-            let _turn = self.turn.lock().await;
+            // It is never closed.
+            let _turn = self.turn.acquire().await;
             if self.passed.borrow().contains(&used) {
                 continue;
             }
@@ -137,7 +142,7 @@ async fn test(registry: &Registry, definition: &Arc<Definition>, used: &Use) -> 
     let (pools, headers) = (used.pools.clone(), Some(Arc::clone(&used.headers)));
     let options = Options { pools, headers, large: used.backends, ..Options::quick() };
     // What it says about tables that nobody has is for nobody.
-    let silent = move || with_default(&Dispatch::none(), || examine(&subject, role, &options, |_| ()));
+    let silent = move || silently(|| examine(&subject, role, &options, |_| ()));
     let report = match registry.work(silent).await.unwrap_or(Err(BuildReason::NoAnswer)) {
         Err(BuildReason::Full(why)) => {
             let why = format!("its test needs some instances beside those that decide, and there was no room: {why}");

@@ -70,6 +70,9 @@ fn bench(arguments: &Arguments) -> Result<Vec<(&'static str, Vec<Figures>)>, Str
         let subject = Subject { keys: used.keys_as(role), ..subject.clone() };
         let mut entries = vec![Entry { name: used.component.clone(), subject, pools: Arc::clone(&pools), compiled }];
         for name in beside(arguments, role) {
+            if name.is_empty() {
+                return Err("--against has a name that is empty".to_owned());
+            }
             entries.push(other(&registry, name, role, used.limits())?);
         }
         let shows = std::io::stderr().is_terminal();
@@ -157,7 +160,7 @@ fn as_text(role: &str, all: &[Figures]) -> String {
     format!("{text}\n{}\n{NOTE}", columns(&rows))
 }
 
-const NOTE: &str = "ns: median of short batches, in parentheses what 99 % of them stay below, of so many backends
+const NOTE: &str = "ns: median of short batches, in parentheses what 99 % of them stay below, of so many backends, in the best of the rounds
 start: instantiate, configure and an empty table; memory: then, and with 10000 backends; changes are of these";
 
 fn kib(bytes: usize) -> String {

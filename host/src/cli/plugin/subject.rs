@@ -29,13 +29,13 @@ pub(super) struct Used {
     #[arg(long, value_parser = ["balancer", "affinity", "router", "shaper"])]
     role: Option<String>,
     /// `deadline` of the configuration
-    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = deadline)]
     deadline: Duration,
     /// `update_deadline` of the configuration
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = deadline)]
     update_deadline: Duration,
     /// `configure_deadline` of the configuration
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = deadline)]
     configure_deadline: Duration,
     /// `memory` of the configuration, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=4096))]
@@ -68,8 +68,13 @@ impl Used {
     /// In which of its roles it is looked at: at least one.
     ///
     /// # Errors
-    /// It has not the one that was asked for.
+    /// It has not the one that was asked for, or there are no such pools.
     pub(super) fn roles(&self, subject: &Subject) -> Result<Vec<&'static str>, String> {
+        if let Some(at) =
+            (0..self.pools.len()).find(|at| self.pools[*at].is_empty() || self.pools[..*at].contains(&self.pools[*at]))
+        {
+            return Err(format!("--pools: `{}` is empty, or there twice", self.pools[at]));
+        }
         let roles = subject.definition.roles();
         match &self.role {
             None => Ok(roles.to_vec()),
@@ -95,6 +100,15 @@ impl Used {
             }
             _ => unfit,
         }
+    }
+}
+
+/// A time as a configuration takes it.
+fn deadline(text: &str) -> Result<Duration, String> {
+    let deadline = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match (Duration::from_millis(1)..=Duration::from_secs(60)).contains(&deadline) {
+        true => Ok(deadline),
+        false => Err("a deadline is from 1ms to 1m".to_owned()),
     }
 }
 

@@ -5,8 +5,11 @@ use trimtab_tests::{Host, Tally, eventually};
 
 use super::no_faults;
 
+/// A role, and how it is seen to steer.
+type Shown = (&'static str, fn(&Host));
+
 /// The roles, and what is to be seen of them.
-pub(super) const OTHERS: [(&str, fn(&Host)); 3] = [("affinity", affinity), ("router", router), ("shaper", shaper)];
+pub(super) const OTHERS: [Shown; 3] = [("affinity", affinity), ("router", router), ("shaper", shaper)];
 
 /// The cookie has the id of the backend that answered.
 fn affinity(host: &Host) {
