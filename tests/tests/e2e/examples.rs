@@ -1,10 +1,11 @@
 //! The examples: their own configuration, with their component built from its sources, or with their own servers.
 
 use std::fs;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use trimtab_tests::plugin::root;
 use trimtab_tests::script::{Server, finish, run, script};
-use trimtab_tests::{Backend, Folder, Host, rebuilt};
+use trimtab_tests::{Backend, Folder, Host, Tally, eventually, rebuilt};
 
 /// The example's configuration, with listeners on any port, and backends on these ports.
 fn configuration(example: &str, ports: impl IntoIterator<Item = u16>) -> String {
@@ -43,6 +44,51 @@ fn rust_header_pin() {
     let answered: usize = backends.iter().map(Backend::requests).sum();
     assert_eq!(answered, 6);
     assert_eq!(host.metrics().sum("trimtab_plugin_faults_total", &[("plugin", "header-pin")]), 0.0);
+}
+
+/// A backend that reports what the test has it say, with each response; nothing where that is empty.
+fn reporting(name: &str, report: &Arc<Mutex<String>>) -> Backend {
+    let report = Arc::clone(report);
+    Backend::new(name, move |exchange| {
+        exchange.body()?;
+        let report = report.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let lines = if report.is_empty() { report } else { format!("endpoint-load-metrics: {report}\r\n") };
+        exchange.respond(200, &lines, "")
+    })
+}
+
+#[test]
+#[ignore = "needs components built from their sources: tests/run builds them and runs this"]
+fn rust_orca() {
+    let reports: [Arc<Mutex<String>>; 3] = Default::default();
+    let backends = [("b1", &reports[0]), ("b2", &reports[1]), ("b3", &reports[2])].map(|(id, it)| reporting(id, it));
+    let say = |said: [&str; 3]| {
+        for (report, said) in reports.iter().zip(said) {
+            said.clone_into(&mut report.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    };
+    let folder = Folder::new();
+    let component = rebuilt::component("rust-orca");
+    folder.write("rust-orca.wasm", fs::read(component).expect("the component can be read"));
+    let ports = backends.iter().map(|backend| backend.address().port());
+    let host = Host::start_in(folder, &configuration("rust-orca", ports));
+    let shares_become = |what: &str, b1: f64, b2: f64, b3: f64| {
+        eventually(what, || Tally::of(&host, 420).chi_square(&[("b1", b1), ("b2", b2), ("b3", b3)]) < 16.0);
+    };
+    shares_become("nobody reports, and all are alike", 1.0, 1.0, 1.0);
+    let of_use = |used: f64| format!("TEXT rps_fractional=100, cpu_utilization={used}");
+    say([&of_use(0.1), &of_use(0.4), &of_use(0.8)]);
+    shares_become("who is used least gets most", 8.0, 2.0, 1.0);
+    say([&of_use(0.8), &of_use(0.2), r#"JSON {"rpsFractional": 100, "applicationUtilization": 0.1}"#]);
+    shares_become("it is another one now", 1.0, 4.0, 8.0);
+    say([&of_use(0.1), &of_use(0.1), &format!("{}, eps=70", of_use(0.1))]);
+    shares_become("errors count as use", 8.0, 8.0, 1.0);
+    let response = host.get("/");
+    assert_eq!(response.headers.get("endpoint-load-metrics"), None, "reports are not for clients");
+    host.set_backend("web", "b1", r#"{"state":"down"}"#);
+    let tally = Tally::of(&host, 420);
+    assert!(tally.by("b1") == 0 && tally.chi_square(&[("b2", 8.0), ("b3", 1.0)]) < 40.0, "{tally:?}");
+    assert_eq!(host.metrics().sum("trimtab_plugin_faults_total", &[("plugin", "orca")]), 0.0);
 }
 
 /// Three chat servers, and the example's configuration for them.
