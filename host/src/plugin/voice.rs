@@ -16,8 +16,9 @@ const BURST: u32 = 100;
 /// Time after which one more line may come: 20 a second.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// Complaints that are remembered, the first and the last of them, and bytes of one.
-const COMPLAINTS: usize = 6;
+/// Lines of complaints that are remembered, how many of them the first ones, and bytes of one.
+const COMPLAINTS: usize = 16;
+const FIRST: usize = 10;
 const COMPLAINT: usize = 160;
 
 thread_local! {
@@ -58,15 +59,18 @@ impl Voice {
         self.complaints.clear();
     }
 
-    /// Remembers a line that is a warning, or worse, whether or not it may come through.
+    /// Remembers what is a warning, or worse, whether or not it may come through. Of many lines the first and the last, since some
+    /// languages begin with what went wrong, and some end with it.
     pub(super) fn remember(&mut self, level: Level, message: &str) {
         if level > Level::WARN {
             return;
         }
-        if self.complaints.len() == COMPLAINTS {
-            self.complaints.remove(1);
+        for line in message.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if self.complaints.len() == COMPLAINTS {
+                self.complaints.remove(FIRST);
+            }
+            self.complaints.push(one_line(line, COMPLAINT));
         }
-        self.complaints.push(one_line(message.trim(), COMPLAINT));
     }
 
     /// What it complained of in this call; none: nothing.
@@ -157,8 +161,14 @@ mod tests {
         let mut voice = Voice::new("mine".into(), "web".into(), 1);
         voice.remember(Level::INFO, "all is well");
         assert_eq!(voice.complaint(), None);
-        (0..10).for_each(|line| voice.remember(Level::WARN, &format!("line {line}\n")));
-        assert_eq!(voice.complaint().unwrap(), "line 0 | line 5 | line 6 | line 7 | line 8 | line 9");
+        let many = (0..100).map(|line| format!("line {line}\n\n")).collect::<String>();
+        voice.remember(Level::WARN, &many);
+        let complaint = voice.complaint().unwrap();
+        assert!(
+            complaint.starts_with("line 0 | line 1 | ")
+                && complaint.ends_with(" | line 9 | line 94 | line 95 | line 96 | line 97 | line 98 | line 99"),
+            "{complaint}"
+        );
         voice.forget();
         voice.remember(Level::ERROR, &"x".repeat(1000));
         assert_eq!(voice.complaint().unwrap().chars().count(), COMPLAINT + 1);
