@@ -39,6 +39,17 @@ pub fn component(wat: &str, world: &str, more: Option<&str>) -> Vec<u8> {
     encode(wat, world, more).unwrap_or_else(|error| panic!("a fixture for {world}: {error:#}"))
 }
 
+/// A balancer out of `fixtures/picker.wat`, with this `pick`, and with memory for a table of 10 000.
+#[must_use]
+pub fn roomy_picker(pick: &str) -> Vec<u8> {
+    let blanks = [
+        ("(; pick ;)", pick),
+        ("(memory (export \"memory\") 2)", "(memory (export \"memory\") 64)"),
+        ("130000", "4000000"),
+    ];
+    component(&filled("picker.wat", &blanks), "balancer-plugin", None)
+}
+
 /// The text of a file in `fixtures/`.
 #[must_use]
 pub fn text(fixture: &str) -> String {

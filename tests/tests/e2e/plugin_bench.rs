@@ -3,16 +3,6 @@
 use serde_json::Value;
 use trimtab_tests::{Folder, plugin, trimtab};
 
-/// A balancer out of `fixtures/picker.wat`, with this `pick`, and with memory for a table of 10 000.
-fn picker(pick: &str) -> Vec<u8> {
-    let blanks = [
-        ("(; pick ;)", pick),
-        ("(memory (export \"memory\") 2)", "(memory (export \"memory\") 64)"),
-        ("130000", "4000000"),
-    ];
-    plugin::component(&plugin::filled("picker.wat", &blanks), "balancer-plugin", None)
-}
-
 /// The exit code, what was printed, and what was complained.
 fn bench(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = trimtab(&[&["plugin", "bench", "--rounds", "1"], arguments].concat());
@@ -53,7 +43,8 @@ fn asked(of: &Value) -> Vec<(String, u64)> {
 #[test]
 fn a_balancer_beside_built_ins() {
     let folder = Folder::new();
-    let file = folder.write("mine.wasm", picker("(return (call $backend (i32.const 0)))")).display().to_string();
+    let file =
+        folder.write("mine.wasm", plugin::roomy_picker("(return (call $backend (i32.const 0)))")).display().to_string();
     let all = figures(&[&file], "balancer");
     assert_eq!(names(&all), [&*file, "round-robin", "random", "p2c", "least-connections", "maglev"]);
     for (name, of) in &all {
@@ -87,10 +78,13 @@ fn what_cannot_be_measured_says_why() {
     let folder = Folder::new();
     let file = |name: &str, component: Vec<u8>| folder.write(name, component).display().to_string();
     for (arguments, words) in [
-        (vec![file("trap.wasm", picker("unreachable"))], vec!["trap.wasm failed: trap", "unreachable"]),
-        (vec![file("loop.wasm", picker("(loop $again (br $again))"))], vec!["loop.wasm failed", "deadline"]),
+        (vec![file("trap.wasm", plugin::roomy_picker("unreachable"))], vec!["trap.wasm failed: trap", "unreachable"]),
         (
-            vec![file("down.wasm", picker("(return (call $verdict (i32.const 0) (i32.const 20000)))"))],
+            vec![file("loop.wasm", plugin::roomy_picker("(loop $again (br $again))"))],
+            vec!["loop.wasm failed", "deadline"],
+        ),
+        (
+            vec![file("down.wasm", plugin::roomy_picker("(return (call $verdict (i32.const 0) (i32.const 20000)))"))],
             vec!["down.wasm failed: invalid", "20000"],
         ),
         (vec![file("table.wasm", plugin::balancer("update-trap.wat"))], vec!["table.wasm", "`update`"]),

@@ -86,8 +86,7 @@ fn what_breaks_a_property_is_named_with_it() {
 #[test]
 fn what_fails_late_is_found_by_many_picks_of_one_instance() {
     let late = "(if (i32.gt_u (global.get $calls) (i32.const 3000)) (then unreachable))";
-    let late = plugin::component(&plugin::placed("picker.wat", &[("pick", late)]), "balancer-plugin", None);
-    let (code, status, evidence) = finding(&late, "endurance", &["--tables", "50"]);
+    let (code, status, evidence) = finding(&plugin::roomy_picker(late), "endurance", &["--tables", "50"]);
     assert_eq!((code, &*status), (Some(1), "fails"), "{evidence}");
     assert!(evidence.contains("of 100000 picks: trap"), "{evidence}");
 }
@@ -97,8 +96,7 @@ fn memory_that_grows_with_every_pick_is_doubtful_before_it_is_too_much() {
     // A page of 64 KiB for every thousand picks: far from any limit, and on its way there.
     let leak =
         "(if (i32.eqz (i32.rem_u (global.get $calls) (i32.const 1000))) (then (drop (memory.grow (i32.const 1)))))";
-    let leak = plugin::component(&plugin::placed("picker.wat", &[("pick", leak)]), "balancer-plugin", None);
-    let (code, status, evidence) = finding(&leak, "endurance", &["--tables", "50"]);
+    let (code, status, evidence) = finding(&plugin::roomy_picker(leak), "endurance", &["--tables", "50"]);
     assert_eq!((code, &*status), (Some(0), "doubtful"), "{evidence}");
     assert!(evidence.contains("grew by 3200 KiB in the second half"), "{evidence}");
 }

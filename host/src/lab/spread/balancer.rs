@@ -35,9 +35,9 @@ pub enum NoSpread {
     /// It failed.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// It always passes, and another decides.
+    /// It always passes, and another decides; the bytes by which its memories grew meanwhile.
     #[error("it has no opinion")]
-    Passes,
+    Passes(usize),
 }
 
 impl Spread {
@@ -55,15 +55,20 @@ impl Spread {
             let (mut instance, mut ground) = seat(subject, seed)?;
             Some(keys_moved(&mut instance, &mut ground, KEYS, Loss::Removed)?)
         };
-        Ok(Self { picks: even.picks.ok_or(NoSpread::Passes)?, in_flight: even.in_flight, grown: even.grown, moved })
+        Ok(Self {
+            picks: even.picks.ok_or(NoSpread::Passes(even.grown))?,
+            in_flight: even.in_flight,
+            grown: even.grown,
+            moved,
+        })
     }
 
     /// What so many picks of one instance show beside figures; none: nothing.
     pub fn finding(spread: &Result<Self, NoSpread>) -> Option<Finding> {
         let (status, evidence) = match spread {
             Err(NoSpread::Fault(fault)) => (Status::Fails, format!("over ten backends, of {PICKS} picks: {fault}")),
-            Ok(spread) if spread.grown > LEAK => {
-                let grown = spread.grown >> 10;
+            Ok(Self { grown, .. }) | Err(NoSpread::Passes(grown)) if *grown > LEAK => {
+                let grown = grown >> 10;
                 (Status::Doubtful, format!("its memory grew by {grown} KiB in the second half of {PICKS} picks"))
             }
             _ => return None,
