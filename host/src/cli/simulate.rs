@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::lab::simulation::scenario::{Entrant, Scenario};
-use crate::lab::simulation::{Figures, page, report, simulate};
+use crate::lab::simulation::{Figures, check, page, report, simulate};
 use crate::plugin::{Registry, RegistryOptions};
 
 /// The command line.
@@ -64,6 +64,8 @@ fn compare(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let max_instances = 8 + (2 * most + 2) * (scenario.workers + 1);
     let registry = Registry::new(RegistryOptions { max_instances, ..RegistryOptions::default() })?;
     let _activity = registry.activity();
+    // Before the first of them takes its time.
+    scenario.entrants.iter().try_for_each(|entrant| check(&registry, &scenario, entrant))?;
     let mut all: Vec<Figures> = Vec::new();
     for entrant in &scenario.entrants {
         let began = Instant::now();

@@ -76,6 +76,8 @@ struct Request {
     backend: usize,
     tried: Vec<usize>,
     found: bool,
+    /// The key of the decision that sent it there.
+    key_hash: Option<u64>,
     service_us: f64,
 }
 
@@ -107,6 +109,17 @@ struct World<'a> {
     /// Sums of what was in flight in a slice, and how often that was seen.
     seen: Vec<(Vec<f64>, u32)>,
     peaks: (f64, u32),
+}
+
+/// Whether an entrant can be simulated: its plugins are loaded, and built once.
+///
+/// # Errors
+/// As [`simulate`].
+///
+/// # Panics
+/// In an asynchronous context.
+pub fn check(registry: &Registry, scenario: &Scenario, entrant: &Entrant) -> Result<(), Failed> {
+    World::new(registry, scenario, entrant, 0).map(drop)
 }
 
 /// Simulates one entrant. `progress` is told how much of the time has passed, 0 to 1.
@@ -208,7 +221,10 @@ impl<'a> World<'a> {
     /// The first events.
     fn begin(&mut self) {
         for (number, event) in self.scenario.events.iter().enumerate() {
-            self.at(event.at.as_micros() as u64, Event::Happen(number));
+            // What is after the end does not happen.
+            if event.at.as_micros() as u64 <= self.end {
+                self.at(event.at.as_micros() as u64, Event::Happen(number));
+            }
         }
         self.at(TICK, Event::Tick);
         match &self.scenario.arrivals {
@@ -228,7 +244,8 @@ impl<'a> World<'a> {
     }
 
     fn think(&mut self, mean_us: f64) -> u64 {
-        self.now + chance::exponential(&mut self.arrivals, mean_us) as u64
+        // To the nearest: what is cut off of each would be a higher rate in sum.
+        self.now.saturating_add(chance::exponential(&mut self.arrivals, mean_us).round() as u64)
     }
 
     /// The next arrival of an open loop.
@@ -238,18 +255,17 @@ impl<'a> World<'a> {
             Arrivals::Steps(steps) => {
                 let now = self.now;
                 let at = |step: &scenario::Step| step.at.as_micros() as u64;
-                let current = steps.iter().rposition(|step| at(step) <= now).unwrap_or_default();
-                let next = self.think(1e6 / steps[current].rate);
-                // The process has no memory: it begins anew where the rate changes.
-                match steps.get(current + 1).map(at).filter(|change| *change < next) {
-                    None => Some(next),
-                    Some(change) => {
-                        self.now = change;
-                        self.expect();
-                        self.now = now;
-                        None
+                let mut current = steps.partition_point(|step| at(step) <= now).saturating_sub(1);
+                let next = loop {
+                    let next = self.think(1e6 / steps[current].rate);
+                    // The process has no memory: it begins anew where the rate changes.
+                    match steps.get(current + 1).map(at).filter(|change| *change < next) {
+                        None => break next,
+                        Some(change) => (self.now, current) = (change, current + 1),
                     }
-                }
+                };
+                self.now = now;
+                Some(next)
             }
             Arrivals::Log(_) => self.recorded.as_slice().first().map(|recorded| recorded.at_us),
             Arrivals::Clients(_) => None,
@@ -334,6 +350,7 @@ impl<'a> World<'a> {
                 }
                 let request = &mut self.requests[slot as usize];
                 (request.backend, request.found, request.began) = (backend, found, self.now);
+                request.key_hash = self.steering.decided_by;
                 self.roster[backend].load.begin();
                 self.steering.load.begin(worker);
                 if !self.servers[backend].is_up {
@@ -372,16 +389,18 @@ impl<'a> World<'a> {
             known => known,
         };
         let life = request.life;
-        self.at(self.now + ((own * factor) as u64).max(1), Event::Done(slot, life));
+        let took = ((own * factor).round() as u64).max(1);
+        self.at(self.now.saturating_add(took), Event::Done(slot, life));
     }
 
     fn done(&mut self, slot: u32) {
         let request = self.requests[slot as usize].clone();
         let latency = self.now - request.came;
-        self.figures.latency.saturating_record(latency.max(1));
+        // It grows with what it is told.
+        self.figures.latency += latency.max(1);
         let slice = (request.came * statistics::SLICES as u64 / self.end) as usize;
         if let Some(slice) = self.figures.slices.get_mut(slice) {
-            slice.saturating_record(latency.max(1));
+            *slice += latency.max(1);
         }
         self.figures.served[request.backend] += 1;
         let load = &self.roster[request.backend].load;
@@ -407,7 +426,8 @@ impl<'a> World<'a> {
         let latency_us = (self.now - request.began) as u32;
         let status = if kind == OutcomeKind::Success { 200 } else { 0 };
         let attempt = request.tried.len() as u32;
-        let outcome = Outcome { backend, kind, status, latency_us, attempt, key: None, at_us: self.now };
+        let key = request.key_hash;
+        let outcome = Outcome { backend, kind, status, latency_us, attempt, key, at_us: self.now };
         self.steering.ended(request.worker, outcome);
     }
 

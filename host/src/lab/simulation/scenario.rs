@@ -2,13 +2,21 @@
 
 mod entrant;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::decide::MAX_WEIGHT;
+
 pub use self::entrant::{Entrant, Settings, Used};
+
+/// Seconds that no time is above.
+const YEAR: f64 = 366.0 * 86_400.0;
+/// Requests a second, at the least and at the most.
+const SELDOM: f64 = 1e-6;
+const OFTEN: f64 = 1e6;
 
 /// The description. Every key that is not known is an error.
 #[derive(Debug, Clone, Deserialize)]
@@ -246,52 +254,74 @@ impl Scenario {
             true => Ok(()),
             false => Err(format!("{what} is {value}, and has to be above 0")),
         };
+        let within = |what: &str, value: f64, least: f64, most: f64| match (least..=most).contains(&value) {
+            true => Ok(()),
+            false => Err(format!("{what} is {value}, and has to be {least} to {most}")),
+        };
+        let time = |what: &str, time: Duration| within(&format!("{what} in seconds"), time.as_secs_f64(), 0.0, YEAR);
         positive("`duration` in seconds", self.duration.as_secs_f64())?;
+        time("`duration`", self.duration)?;
+        time("`detection`", self.detection)?;
         if !(1..=64).contains(&self.workers) {
             return Err(format!("`workers` is {}, and has to be 1 to 64", self.workers));
         }
         match &self.arrivals {
-            Arrivals::Rate(rate) => positive("`arrivals.rate`", *rate)?,
+            Arrivals::Rate(rate) => within("`arrivals.rate`", *rate, SELDOM, OFTEN)?,
             Arrivals::Steps(steps) => {
                 if steps.first().is_none_or(|step| !step.at.is_zero()) {
                     return Err("`arrivals.steps` has to begin with one at \"0s\"".to_owned());
                 }
-                steps.iter().try_for_each(|step| positive("a `rate` of `arrivals.steps`", step.rate))?;
+                within("the number of `arrivals.steps`", steps.len() as f64, 1.0, 10_000.0)?;
+                steps.iter().try_for_each(|step| within("a `rate` of `arrivals.steps`", step.rate, SELDOM, OFTEN))?;
                 if !steps.is_sorted_by_key(|step| step.at) {
                     return Err("`arrivals.steps` has to be in the order of time".to_owned());
                 }
             }
-            Arrivals::Clients(closed) => positive("`arrivals.clients.count`", f64::from(closed.count))?,
+            Arrivals::Clients(closed) => {
+                within("`arrivals.clients.count`", f64::from(closed.count), 1.0, 1e6)?;
+                time("`arrivals.clients.think`", closed.think)?;
+            }
             Arrivals::Log(_) => {}
         }
-        if self.keys.population == 0 || !(0.0..=10.0).contains(&self.keys.zipf) {
-            return Err("`keys` has to have a `population` of 1 or more, and a `zipf` of 0 to 10".to_owned());
+        if !(1..=10_000_000).contains(&self.keys.population) || !(0.0..=10.0).contains(&self.keys.zipf) {
+            return Err("`keys` has to have a `population` of 1 to 10000000, and a `zipf` of 0 to 10".to_owned());
         }
         let ids = self.ids();
         if ids.is_empty() || ids.len() > 100_000 {
             return Err(format!("there are {} backends, and there have to be 1 to 100000", ids.len()));
         }
-        for (at, id) in ids.iter().enumerate() {
-            if ids[..at].contains(id) && ids.len() <= 1000 {
-                return Err(format!("two backends are called {id:?}"));
-            }
+        let mut known = HashSet::new();
+        if let Some(twice) = ids.iter().find(|id| !known.insert(*id)) {
+            return Err(format!("two backends are called {twice:?}"));
         }
         for backend in &self.backends {
             match &backend.service {
                 _ if backend.capacity == 0 => return Err(format!("backend {:?} has a `capacity` of 0", backend.id)),
-                Service::Lognormal { sigma, .. } => positive("`sigma`", *sigma)?,
-                Service::Pareto { shape, .. } => positive("`shape`", *shape)?,
-                _ => {}
+                Service::Constant(took) | Service::Exponential(took) => time("a `service`", *took)?,
+                Service::Lognormal { median, sigma } => {
+                    time("`median`", *median)?;
+                    within("`sigma`", *sigma, 0.0, 10.0)?;
+                }
+                Service::Pareto { least, shape } => {
+                    time("`least`", *least)?;
+                    within("`shape`", *shape, 0.1, 1000.0)?;
+                }
+            }
+            if backend.weight > MAX_WEIGHT {
+                return Err(format!(
+                    "backend {:?} has a `weight` of {}; at most {MAX_WEIGHT} count",
+                    backend.id, backend.weight
+                ));
             }
         }
         self.entrants.iter().try_for_each(Entrant::check)?;
         for event in &self.events {
-            if !ids.contains(&event.backend) {
+            if !known.contains(&event.backend) {
                 return Err(format!("an event is of the backend {:?}, which is not there", event.backend));
             }
             match (event.what, event.factor) {
                 (What::Slow, None) => return Err("an event `slow` needs a `factor`".to_owned()),
-                (What::Slow, Some(factor)) => positive("a `factor`", factor)?,
+                (What::Slow, Some(factor)) => within("a `factor`", factor, 1e-3, 1e6)?,
                 (_, Some(_)) => return Err(format!("an event `{}` has no `factor`", event.what.as_str())),
                 (_, None) => {}
             }

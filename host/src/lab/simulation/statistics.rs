@@ -7,9 +7,6 @@ use hdrhistogram::Histogram;
 /// Parts of the time for which there are figures of their own.
 pub(super) const SLICES: usize = 120;
 
-/// The longest latency that is told apart, in microseconds: an hour.
-const LONGEST: u64 = 3_600_000_000;
-
 /// Figures of one entrant.
 #[derive(Debug, Clone)]
 pub struct Figures {
@@ -58,19 +55,16 @@ pub struct Disruption {
 
 /// Latencies, to three figures.
 pub(super) fn latencies() -> Histogram<u64> {
-    bounded(3)
+    of_any_length(3)
 }
 
 /// The same to two, for a slice.
 pub(super) fn coarse() -> Histogram<u32> {
-    bounded(2)
+    of_any_length(2)
 }
 
-fn bounded<T: hdrhistogram::Counter>(figures: u8) -> Histogram<T> {
-    // The bounds are right: this cannot fail. If it did, there would be one without bounds.
-    Histogram::new_with_bounds(1, LONGEST, figures)
-        .or_else(|_| Histogram::new(figures))
-        .unwrap_or_else(|_| unreachable!("one to five figures"))
+fn of_any_length<T: hdrhistogram::Counter>(figures: u8) -> Histogram<T> {
+    Histogram::new(figures).unwrap_or_else(|_| unreachable!("one to five figures"))
 }
 
 /// The highest by the mean, each by its weight; 1 where there is nothing.

@@ -54,7 +54,10 @@ pub(super) struct Steering {
     readiness: Vec<Readiness>,
     pub(super) load: Arc<PoolLoad>,
     facts: Box<Facts>,
-    cookies: HashMap<u32, HeaderValue>,
+    /// What clients keep, by name, and how they send it.
+    cookies: HashMap<u32, (Vec<(String, String)>, HeaderValue)>,
+    /// The key of the last decision.
+    pub(super) decided_by: Option<u64>,
     pub(super) faults: u64,
     pub(super) fallbacks: u64,
 }
@@ -102,6 +105,7 @@ impl Steering {
             load,
             facts: world::request(0),
             cookies: HashMap::new(),
+            decided_by: None,
             faults: 0,
             fallbacks: 0,
         };
@@ -145,7 +149,8 @@ impl Steering {
         let worker = &mut workers[worker];
         let mut moment = Moment { key: None, random: 0, now_us: BEGINNING + now_us, attempt: tried.len() as u32 };
         let mut decision = None;
-        if let Some(affinity) = &mut worker.affinity {
+        // Whom a fault has broken is not asked until another one is there.
+        if let Some(affinity) = worker.affinity.as_mut().filter(|affinity| !affinity.is_poisoned()) {
             moment = Moment { key: key::hash(affinity.keys(), &facts, 0), random: worker.random.u64(..), ..moment };
             let (back, found) = affinity.find(moment, facts);
             facts = back;
@@ -160,6 +165,9 @@ impl Steering {
             if decision.is_some() {
                 break;
             }
+            if balancer.is_poisoned() {
+                continue;
+            }
             moment = Moment { key: key::hash(balancer.keys(), &facts, 0), random: worker.random.u64(..), ..moment };
             let (back, picked) = balancer.pick(moment, facts);
             facts = back;
@@ -171,6 +179,7 @@ impl Steering {
             }
         }
         self.facts = facts;
+        self.decided_by = moment.key;
         decision.unwrap_or_else(|| {
             *fallbacks += 1;
             let next = fallback::next(&mut worker.cursor, readiness, tried);
@@ -184,7 +193,7 @@ impl Steering {
         self.facts.tried = tried.into();
         if self.affinity.is_some() {
             match self.cookies.get(&key) {
-                Some(cookie) => drop(self.facts.headers.insert(COOKIE, cookie.clone())),
+                Some((_, cookies)) => drop(self.facts.headers.insert(COOKIE, cookies.clone())),
                 None => drop(self.facts.headers.remove(COOKIE)),
             }
         }
@@ -211,9 +220,13 @@ impl Steering {
         };
         for (_, value) in headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
             let pair = value.split(';').next().unwrap_or_default();
-            if let Ok(value) = HeaderValue::from_str(pair) {
-                self.cookies.insert(key, value);
-            }
+            let Some((name, value)) = pair.split_once('=') else { continue };
+            let (kept, sent) = self.cookies.entry(key).or_insert_with(|| (Vec::new(), HeaderValue::from_static("")));
+            kept.retain(|(known, _)| known != name.trim());
+            kept.push((name.trim().to_owned(), value.trim().to_owned()));
+            let pairs: Vec<_> = kept.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            // They came in headers, so they can be in one.
+            sent.clone_from(&HeaderValue::try_from(pairs.join("; ")).unwrap_or_else(|_| HeaderValue::from_static("")));
         }
     }
 
@@ -222,7 +235,7 @@ impl Steering {
         let worker = &mut self.workers[worker];
         let listens =
             worker.balancers.iter().any(Observer::observes) || worker.affinity.as_ref().is_some_and(Observer::observes);
-        if listens && worker.outcomes.len() < BATCH {
+        if listens && worker.outcomes.len() < WAITING {
             worker.outcomes.push(Outcome { at_us: BEGINNING + outcome.at_us, ..outcome });
         }
     }
@@ -304,9 +317,12 @@ impl Steering {
     }
 }
 
+/// Outcomes of one worker that wait to be told, as on a host.
+const WAITING: usize = 4096;
+
 fn observe<I: Observer>(instance: &mut I, outcomes: &[Outcome], now_us: u64) -> Result<(), Fault> {
-    if instance.observes() && !outcomes.is_empty() {
-        instance.observe(outcomes, now_us)?;
+    if instance.observes() {
+        outcomes.chunks(BATCH).try_for_each(|batch| instance.observe(batch, now_us))?;
     }
     instance.tick(now_us)
 }

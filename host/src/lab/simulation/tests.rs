@@ -145,6 +145,21 @@ fn a_chain_is_asked_in_its_order_with_the_weights_of_its_shapers() {
     assert!(whole.moved > 0.5 && whole.needless == 0.0, "the rest of the zone: {whole:?}");
 }
 
+#[test]
+fn as_many_come_as_are_said_to_come() {
+    let text = "duration = '2s'\narrivals = { rate = 100000.0 }\nbackend = [{ id = 'b', capacity = 1000, service = { constant = '1us' } }]\n";
+    let figures = simulated(text, &Entrant::of("round-robin"));
+    assert_near(figures.requests as f64, 200_000.0, 0.01);
+}
+
+#[test]
+fn latencies_have_no_bound() {
+    // Twice as many come as can be served: after three hours the last waits for as long again.
+    let text = "duration = '3h'\nworkers = 1\narrivals = { rate = 2.0 }\nbackend = [{ id = 'b', service = { constant = '1s' } }]\n";
+    let figures = simulated(text, &Entrant::of("round-robin"));
+    assert_near(figures.latency.max() as f64, 10_800e6, 0.05);
+}
+
 /// Something of everything.
 const EVENTFUL: &str = "duration = '40s'\nworkers = 3\ndetection = '2s'\n\
     arrivals = { steps = [{ at = '0s', rate = 200.0 }, { at = '20s', rate = 400.0 }] }\n\
@@ -204,8 +219,18 @@ fn what_makes_no_sense_is_named() {
         (format!("{world}{backend}event = [{{ at = '1s', backend = 'c', what = 'up' }}]"), "which is not there"),
         (format!("{world}{backend}event = [{{ at = '1s', backend = 'b', what = 'slow' }}]"), "needs a `factor`"),
         (format!("{world}{backend}[[plugin]]\nbalancer = []"), "a `balancer` is an empty list"),
+        (format!("duration = '1000y'\narrivals = {{ rate = 1.0 }}\n{backend}"), "`duration` in seconds is"),
+        (format!("{world}backend = [{{ id = 'b', weight = 70000 }}]"), "a `weight` of 70000; at most 65535 count"),
+        (
+            format!("{world}backend = [{{ id = 'b', service = {{ pareto = {{ least = '1ms', shape = 0.01 }} }} }}]"),
+            "`shape` is 0.01",
+        ),
+        (format!("{world}{backend}keys = {{ population = 4000000000, zipf = 1.0 }}"), "`population` of 1 to 10000000"),
         (format!("duration = 'soon'\narrivals = {{ rate = 1.0 }}\n{backend}"), "\"soon\" is no duration"),
-        (format!("duration = '1s'\narrivals = {{ rate = 0.0 }}\n{backend}"), "`arrivals.rate` is 0"),
+        (
+            format!("duration = '1s'\narrivals = {{ rate = 0.0 }}\n{backend}"),
+            "`arrivals.rate` is 0, and has to be 0.000001 to 1000000",
+        ),
         (format!("duration = '1s'\narrivals = {{ steps = [] }}\n{backend}"), "has to begin with one at \"0s\""),
     ] {
         assert!(wrong(&text).contains(why), "{text}: {}", wrong(&text));
