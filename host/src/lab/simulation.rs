@@ -5,6 +5,7 @@
 //! between (`steering`). Each request has chance of its own, from the seed, so that all entrants see the same requests, and a
 //! seed gives the same figures each time. There is no network, no TLS and no HTTP, and a decision takes no time.
 
+mod arrivals;
 mod chance;
 mod changes;
 mod farm;
@@ -241,38 +242,6 @@ impl<'a> World<'a> {
     fn at(&mut self, time: u64, event: Event) {
         self.sequence += 1;
         self.queue.push(Reverse((time, self.sequence, event)));
-    }
-
-    fn think(&mut self, mean_us: f64) -> u64 {
-        // To the nearest: what is cut off of each would be a higher rate in sum.
-        self.now.saturating_add(chance::exponential(&mut self.arrivals, mean_us).round() as u64)
-    }
-
-    /// The next arrival of an open loop.
-    fn expect(&mut self) {
-        let next = match &self.scenario.arrivals {
-            Arrivals::Rate(rate) => Some(self.think(1e6 / rate)),
-            Arrivals::Steps(steps) => {
-                let now = self.now;
-                let at = |step: &scenario::Step| step.at.as_micros() as u64;
-                let mut current = steps.partition_point(|step| at(step) <= now).saturating_sub(1);
-                let next = loop {
-                    let next = self.think(1e6 / steps[current].rate);
-                    // The process has no memory: it begins anew where the rate changes.
-                    match steps.get(current + 1).map(at).filter(|change| *change < next) {
-                        None => break next,
-                        Some(change) => (self.now, current) = (change, current + 1),
-                    }
-                };
-                self.now = now;
-                Some(next)
-            }
-            Arrivals::Log(_) => self.recorded.as_slice().first().map(|recorded| recorded.at_us),
-            Arrivals::Clients(_) => None,
-        };
-        if let Some(next) = next.filter(|next| *next < self.end) {
-            self.at(next, Event::Arrive(None));
-        }
     }
 
     fn step(&mut self, event: Event) -> Result<(), BadEntrant> {
