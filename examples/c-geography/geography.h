@@ -56,8 +56,9 @@ static uint8_t region_named(const geography_t *all, const uint8_t *name, size_t 
     return NOWHERE;
 }
 
+static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
 static bool address_of(const char *text, uint8_t address[16]) {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     if (inet_pton(AF_INET6, text, address) == 1) return true;
     memcpy(address, mapped, sizeof mapped);
     return inet_pton(AF_INET, text, address + 12) == 1;
@@ -87,17 +88,22 @@ static bool take(reader_t *reader, char wanted) {
     return true;
 }
 
-// Text without escapes: no name here needs any.
-static bool name(reader_t *reader, char out[NAME]) {
+static bool is_text(reader_t *reader) {
+    blank(reader);
+    return reader->at < reader->end && *reader->at == '"';
+}
+
+// Text of a table or list, without escapes: no name here needs any.
+static bool name(reader_t *reader, const char *of, char out[NAME]) {
     size_t length = 0;
-    if (!take(reader, '"')) return wrong(reader, "there has to be text");
+    if (!take(reader, '"')) return wrong(reader, "there has to be a name in `%s`", of);
     for (; reader->at < reader->end && *reader->at != '"'; reader->at++) {
-        if (*reader->at == '\\' || (unsigned char)*reader->at < ' ') return wrong(reader, "there is a name with an escape");
-        if (length == NAME - 1) return wrong(reader, "there is a name of more than %d bytes", NAME - 1);
+        if (*reader->at == '\\' || (unsigned char)*reader->at < ' ') return wrong(reader, "`%s` has a name with an escape", of);
+        if (length == NAME - 1) return wrong(reader, "`%s` has a name of more than %d bytes", of, NAME - 1);
         out[length++] = *reader->at;
     }
     out[length] = 0;
-    return take(reader, '"') || wrong(reader, "there is text without an end");
+    return take(reader, '"') || wrong(reader, "`%s` has a name without an end", of);
 }
 
 // `{ "NAME": …, … }`, of which `each` reads what is behind the colon.
@@ -107,7 +113,7 @@ static bool members(reader_t *reader, geography_t *all, const char *of,
     if (!take(reader, '{')) return wrong(reader, "`%s` has to be a table", of);
     if (take(reader, '}')) return true;
     do {
-        if (!name(reader, key)) return false;
+        if (!name(reader, of, key)) return false;
         if (!take(reader, ':')) return wrong(reader, "there is no value of `%s`", key);
         if (!each(reader, all, key)) return false;
     } while (take(reader, ','));
@@ -119,7 +125,8 @@ static bool network(reader_t *reader, geography_t *all, const char *key) {
     if (all->count == MOST_NETWORKS) return wrong(reader, "there are more than %d `networks`", MOST_NETWORKS);
     network_t *next = &all->networks[all->count];
     if (!network_of(key, next)) return wrong(reader, "`%s` of `networks` is no network, such as 10.0.0.0/8", key);
-    if (!name(reader, value)) return wrong(reader, "the region of `%s` has to be text", key);
+    if (!is_text(reader)) return wrong(reader, "the region of `%s` has to be text", key);
+    if (!name(reader, key, value)) return false;
     next->region = region(all, value);
     all->count++;
     return next->region != NOWHERE || wrong(reader, "there are more than %d regions", MOST_REGIONS);
@@ -133,7 +140,8 @@ static bool neighbour(reader_t *reader, geography_t *all, const char *key) {
     if (take(reader, ']')) return true;
     do {
         if (all->near[of] == MOST_NEIGHBOURS) return wrong(reader, "`%s` has more than %d `neighbours`", key, MOST_NEIGHBOURS);
-        if (!name(reader, value)) return wrong(reader, "a neighbour of `%s` has to be text", key);
+        if (!is_text(reader)) return wrong(reader, "a neighbour of `%s` has to be text", key);
+        if (!name(reader, key, value)) return false;
         uint8_t other = region(all, value);
         if (other == NOWHERE) return wrong(reader, "there are more than %d regions", MOST_REGIONS);
         all->neighbours[of][all->near[of]++] = other;
@@ -158,6 +166,8 @@ static bool read_geography(geography_t *all, const char *text, size_t length, ch
 
 static bool holds(const network_t *network, const uint8_t address[16]) {
     unsigned whole = network->bits / 8, rest = network->bits % 8;
+    // What is shorter is a network of IPv6: `::/0` holds no IPv4.
+    if (network->bits < 96 && memcmp(address, mapped, sizeof mapped) == 0) return false;
     if (memcmp(network->address, address, whole) != 0) return false;
     return rest == 0 || (network->address[whole] ^ address[whole]) >> (8 - rest) == 0;
 }

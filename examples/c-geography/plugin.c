@@ -55,15 +55,20 @@ static bool may(size_t index, int region, uint32_t attempt) {
     return attempt == 0 || !trimtab_plugin_request_tried((uint32_t)index);
 }
 
-// One of this region at random, or of all if it is below 0; none: false.
+// One of this region at random, by weight, or of all if it is below 0; none: false.
 static bool pick_of(int region, const exports_trimtab_plugin_balancer_moment_t *moment,
                     exports_trimtab_plugin_balancer_verdict_t *ret) {
-    uint64_t count = 0, wanted;
-    for (size_t i = 0; i < table.len; i++) count += may(i, region, moment->attempt);
-    if (count == 0) return false;
-    wanted = (moment->random >> 32) * count >> 32;
+    uint64_t weights = 0;
+    for (size_t i = 0; i < table.len; i++)
+        if (may(i, region, moment->attempt)) weights += table.ptr[i].weight;
+    if (weights == 0) return false;
+    uint64_t wanted = (uint64_t)((unsigned __int128)moment->random * weights >> 64);
     for (size_t i = 0; i < table.len; i++) {
-        if (!may(i, region, moment->attempt) || wanted-- > 0) continue;
+        if (!may(i, region, moment->attempt)) continue;
+        if (wanted >= table.ptr[i].weight) {
+            wanted -= table.ptr[i].weight;
+            continue;
+        }
         ret->tag = TRIMTAB_PLUGIN_TYPES_VERDICT_BACKEND;
         ret->val.backend = (uint32_t)i;
         return true;

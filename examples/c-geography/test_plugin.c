@@ -64,7 +64,10 @@ static void settings(void) {
     refused("{\"networks\": {\"10.0.0.0/8\": 7}}", "the region of `10.0.0.0/8` has to be text");
     refused("{\"neighbours\": {\"eu\": \"us\"}}", "the `neighbours` of `eu` have to be a list");
     refused("{\"neighbours\": {\"eu\": [1]}}", "a neighbour of `eu` has to be text");
-    refused("{\"neighbours\": {\"\\u0065u\": []}}", "an escape");
+    refused("{\"neighbours\": {\"\\u0065u\": []}}", "`neighbours` has a name with an escape");
+    refused("{\"networks\": {\"10.0.0.0/8\": \"e\\\"u\"}}", "`10.0.0.0/8` has a name with an escape");
+    refused("{\"neighbours\": {\"eu\": [\"a region with a name that is much longer than any that somebody would type\"]}}",
+            "`eu` has a name of more than 63 bytes");
     // Whatever is cut off, and whatever is in its place, is refused and read no further than it goes.
     for (size_t length = 0; length < strlen(good); length++) assert(!configure_with(good, length));
     uint32_t seed = 1;
@@ -110,11 +113,20 @@ int main(void) {
     assert(pick("10.1.2.3", 0, 3) == 4);
     tried |= 1 << 4;
     assert(pick("10.1.2.3", 0, 4) == -1);
+    // Three quarters of those of a region go to three quarters of its weight.
+    rows[3].weight = 3;
+    assert(pick("10.1.2.3", UINT64_MAX / 4, 0) == 0 && pick("10.1.2.3", UINT64_MAX / 4 + 1, 0) == 3);
     uint8_t readiness[] = {TRIMTAB_PLUGIN_TYPES_READINESS_DOWN, READY, READY, READY, READY};
     uint32_t weights[] = {1, 1, 1, 0, 1};
     exports_trimtab_plugin_balancer_adjust(&(plugin_list_u32_t){weights, 5},
                                            &(exports_trimtab_plugin_balancer_list_readiness_t){readiness, 5});
     assert(pick("10.1.2.3", 0, 0) == 1);
+    // All of IPv6, and nobody else.
+    const char *ipv6 = "{\"networks\": {\"::/0\": \"asia\", \"10.0.0.0/8\": \"us\"}}";
+    assert(configure_with(ipv6, strlen(ipv6)));
+    exports_trimtab_plugin_balancer_update(&(exports_trimtab_plugin_balancer_list_backend_t){rows, 5});
+    assert(pick("2001:db8::1", UINT64_MAX, 0) == 2 && pick("10.1.2.3", UINT64_MAX, 0) == 1);
+    assert(pick("192.0.2.1", UINT64_MAX, 0) == 4);
     for (int i = 0; i < 5; i++) free(rows[i].labels.ptr);
     free(regions);
     puts("ok");
