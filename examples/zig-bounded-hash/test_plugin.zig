@@ -52,11 +52,36 @@ fn pick(key: ?u64, attempt: u32) ?u32 {
     return if (verdict.tag == c.TRIMTAB_PLUGIN_TYPES_VERDICT_BACKEND) verdict.val.backend else null;
 }
 
+var rows = std.mem.zeroes([3]c.exports_trimtab_plugin_balancer_backend_t);
+
+fn update(weights: [3]u32) void {
+    for (&rows, [_][]const u8{ "b1", "b2", "b3" }, weights) |*row, id, weight| {
+        row.* = std.mem.zeroes(c.exports_trimtab_plugin_balancer_backend_t);
+        row.id = string(id);
+        row.weight = weight;
+    }
+    var backends: c.exports_trimtab_plugin_balancer_list_backend_t = .{ .ptr = &rows, .len = 3 };
+    c.exports_trimtab_plugin_balancer_update(&backends);
+}
+
+fn adjust(to: [3]u32, down: ?u32) void {
+    var weights = to;
+    var readiness: [3]u8 = @splat(c.TRIMTAB_PLUGIN_TYPES_READINESS_READY);
+    if (down) |index| readiness[index] = c.TRIMTAB_PLUGIN_TYPES_READINESS_DOWN;
+    var new_weights: c.plugin_list_u32_t = .{ .ptr = &weights, .len = 3 };
+    var new_readiness: c.exports_trimtab_plugin_balancer_list_readiness_t = .{ .ptr = &readiness, .len = 3 };
+    c.exports_trimtab_plugin_balancer_adjust(&new_weights, &new_readiness);
+}
+
 test "what makes no sense is refused" {
     try std.testing.expect(configure("{}") and configure("{\"epsilon\": 0.5}"));
     for ([_][2][]const u8{
         .{ "{\"epsilon\": 0}", "`epsilon` has to be above 0, and at most 100" },
-        .{ "{\"epsilon\": \"much\"}", "`epsilon` has to be a number" },
+        .{ "{\"epsilon\": -0.5}", "`epsilon` has to be above 0, and at most 100" },
+        .{ "{\"epsilon\": 101}", "`epsilon` has to be above 0, and at most 100" },
+        .{ "{\"epsilon\": \"0.5\"}", "`epsilon` has to be a number" },
+        .{ "{\"epsilon\": null}", "`epsilon` has to be a number" },
+        .{ "[]", "settings have to be a table" },
         .{ "{\"epsylon\": 1}", "there is only the setting `epsilon`" },
     }) |case| {
         try std.testing.expect(!configure(case[0]));
@@ -66,13 +91,7 @@ test "what makes no sense is refused" {
 
 test "a key stays while its backend has room, and goes to the next while it has not" {
     try std.testing.expect(configure("{\"epsilon\": 0.25}"));
-    var rows = std.mem.zeroes([3]c.exports_trimtab_plugin_balancer_backend_t);
-    for (&rows, [_][]const u8{ "b1", "b2", "b3" }) |*row, id| {
-        row.id = string(id);
-        row.weight = 1;
-    }
-    var backends: c.exports_trimtab_plugin_balancer_list_backend_t = .{ .ptr = &rows, .len = 3 };
-    c.exports_trimtab_plugin_balancer_update(&backends);
+    update(.{ 1, 1, 1 });
     try expectEqual(null, pick(null, 0));
     const home = pick(12345, 0).?;
     for (0..100) |_| try expectEqual(home, pick(12345, 0).?);
@@ -89,11 +108,35 @@ test "a key stays while its backend has room, and goes to the next while it has 
     tried = 7;
     try expectEqual(null, pick(12345, 1));
     tried = 0;
-    var readiness: [3]u8 = @splat(c.TRIMTAB_PLUGIN_TYPES_READINESS_READY);
-    readiness[home] = c.TRIMTAB_PLUGIN_TYPES_READINESS_DOWN;
-    var weights = [3]u32{ 1, 1, 1 };
-    var new_weights: c.plugin_list_u32_t = .{ .ptr = &weights, .len = 3 };
-    var new_readiness: c.exports_trimtab_plugin_balancer_list_readiness_t = .{ .ptr = &readiness, .len = 3 };
-    c.exports_trimtab_plugin_balancer_adjust(&new_weights, &new_readiness);
+    adjust(.{ 1, 1, 1 }, home);
     try expectEqual(next, pick(12345, 0).?);
+    // Without weight it is out as well, and comes back to the same keys.
+    var weights = [3]u32{ 1, 1, 1 };
+    weights[home] = 0;
+    adjust(weights, null);
+    try expectEqual(next, pick(12345, 0).?);
+    adjust(.{ 0, 0, 0 }, null);
+    try expectEqual(null, pick(12345, 0));
+    adjust(.{ 1, 1, 1 }, null);
+    try expectEqual(home, pick(12345, 0).?);
+}
+
+test "nobody has more than the bound, whatever is asked for" {
+    try std.testing.expect(configure("{\"epsilon\": 0.1}"));
+    const weights = [3]u32{ 1, 2, 5 };
+    update(weights);
+    defer running = .{ 0, 0, 0 };
+    var random = std.Random.DefaultPrng.init(1);
+    for (0..4_000) |_| {
+        // Half of all ask for one key; now and then some are answered.
+        const key = if (random.random().boolean()) 7 else random.random().int(u64);
+        const picked = pick(key, 0).?;
+        running[picked] += 1;
+        const all: f64 = @floatFromInt(running[0] + running[1] + running[2]);
+        const share = all * @as(f64, @floatFromInt(weights[picked])) / 8;
+        try std.testing.expect(@as(f64, @floatFromInt(running[picked])) <= @ceil(1.1 * share));
+        if (random.random().uintLessThan(u32, 50) == 0) {
+            for (&running) |*count| count.* -= random.random().uintAtMost(u32, count.*);
+        }
+    }
 }

@@ -14,6 +14,7 @@ fn c_geography() {
     let backends = backends();
     let test = "cc -g -fsanitize=address,undefined -Ibindings -o test_plugin test_plugin.c && ./test_plugin";
     let project = Project::example("c-geography").built_and_tested(&["sh", "-c", test]);
+    project.keeps_the_contract();
     let config = project.configuration(&backends);
     let (fine, told) = project.check(&replaced(&config, "10.7.0.0/16", "10.7.0.0"));
     assert!(!fine && told.contains("`10.7.0.0` of `networks` is no network, such as 10.0.0.0/8"), "{told}");
