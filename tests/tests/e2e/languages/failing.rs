@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use trimtab_tests::eventually;
 use trimtab_tests::host::binary;
 
 use super::{Project, backends, replaced, succeed};
@@ -21,10 +22,8 @@ fn fails_in_words(language: &str, source: &str, changes: &[(&str, &str)], words:
     assert_eq!(client.get_with("/", "x-backend: b2\r\n").backend(), "b2");
     assert_eq!(client.get_with("/", "x-backend: fail\r\n").status, 200, "the fallback decides");
     assert_eq!(host.metrics().sum("trimtab_plugin_faults_total", &[]), 1.0);
-    let log = host.log();
-    let of_fault = |line: &&str| line.contains("\"kind\":");
-    let line = log.lines().filter(of_fault).find(|line| words.iter().all(|word| line.contains(word)));
-    assert!(line.is_some(), "{words:?} in a line of\n{log}");
+    let is_told = |line: &str| line.contains("\"kind\":") && words.iter().all(|word| line.contains(word));
+    eventually(&format!("{words:?} in a line of the log"), || host.log().lines().any(is_told));
     let shown = host.plugin("steer").to_string();
     assert!(shown.contains("trap"), "{shown}");
 }
