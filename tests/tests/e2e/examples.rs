@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use trimtab_tests::plugin::root;
 use trimtab_tests::script::{Server, finish, run, script};
-use trimtab_tests::{Backend, Folder, Host, Tally, eventually, rebuilt};
+use trimtab_tests::{Backend, Folder, Host, Tally, eventually, rebuilt, trimtab};
 
 /// The example's configuration, with listeners on any port, and backends on these ports.
 fn configuration(example: &str, ports: impl IntoIterator<Item = u16>) -> String {
@@ -71,7 +71,12 @@ fn rust_orca() {
     let component = rebuilt::component("rust-orca");
     folder.write("rust-orca.wasm", fs::read(component).expect("the component can be read"));
     let ports = backends.iter().map(|backend| backend.address().port());
-    let host = Host::start_in(folder, &configuration("rust-orca", ports));
+    let config = configuration("rust-orca", ports);
+    let beyond = folder.write("beyond.toml", replaced(&config, "error_penalty = 1.0", "error_penalty = 1001"));
+    let checked = trimtab(&["check", &beyond.display().to_string()]);
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(!checked.status.success() && said.contains("`error_penalty` is 1001: it must be from 0 to 1000"), "{said}");
+    let host = Host::start_in(folder, &config);
     let shares_become = |what: &str, b1: f64, b2: f64, b3: f64| {
         eventually(what, || Tally::of(&host, 420).chi_square(&[("b1", b1), ("b2", b2), ("b3", b3)]) < 16.0);
     };
