@@ -110,6 +110,10 @@ struct World<'a> {
     /// Sums of what was in flight in a slice, and how often that was seen.
     seen: Vec<(Vec<f64>, u32)>,
     peaks: (f64, u32),
+    /// Responses of each backend when the table changed last; of the times between changes, the sum of imbalances, each by its
+    /// responses, and these.
+    marked: Vec<u64>,
+    spread: (f64, f64),
 }
 
 /// Whether an entrant can be simulated: its plugins are loaded, and built once.
@@ -213,6 +217,8 @@ impl<'a> World<'a> {
             figures,
             seen: vec![(vec![0.0; count], 0); statistics::SLICES],
             peaks: (0.0, 0),
+            marked: vec![0; count],
+            spread: (0.0, 0.0),
         };
         world.table();
         world.begin();

@@ -21,6 +21,7 @@ fn json(arguments: &[&str]) -> Value {
 #[test]
 fn the_examples_run() {
     let folder = plugin::root().join("examples/simulations");
+    let read_me = fs::read_to_string(folder.join("README.md")).expect("README.md");
     let mut worlds = 0;
     for entry in fs::read_dir(&folder).expect("examples").flatten() {
         let path = entry.path().display().to_string();
@@ -28,6 +29,8 @@ fn the_examples_run() {
             continue;
         }
         worlds += 1;
+        let name = entry.file_name().display().to_string();
+        assert!(read_me.contains(&format!("({name})")), "README.md tells of {name}");
         let out = Folder::new();
         let page = out.path("report.html");
         let arguments = [&*path, "--duration", "10s", "--html", &page.display().to_string()].map(str::to_owned);
@@ -43,7 +46,7 @@ fn the_examples_run() {
         assert!(text.contains("p99.9 ms") && text.contains("imbalance, in flight"), "{text}");
         assert!(page.contains("<svg") && !page.contains("<script") && !page.contains("http:"), "{path}");
     }
-    assert_eq!(worlds, 4);
+    assert!(worlds > 0, "{} holds examples", folder.display());
 }
 
 #[test]

@@ -67,12 +67,25 @@ impl World<'_> {
 
     /// Puts together those that are there.
     pub(super) fn table(&mut self) {
+        self.mark();
         self.members = (0..self.roster.len()).filter(|backend| self.present[*backend]).collect();
         self.positions = vec![None; self.roster.len()];
         for (position, backend) in self.members.iter().enumerate() {
             self.positions[*backend] = Some(position as u32);
         }
         self.steering.rows = self.members.iter().map(|backend| self.roster[*backend].clone()).collect();
+    }
+
+    /// Counts how even the responses were since the last change, of those that the table then had ready.
+    fn mark(&mut self) {
+        let rows = self.members.iter().zip(&self.steering.rows);
+        let ready = rows.filter(|(_, row)| row.readiness == Readiness::Ready);
+        let parts =
+            ready.map(|(member, row)| ((self.figures.served[*member] - self.marked[*member]) as f64, row.weight));
+        let answered: f64 = parts.clone().map(|(count, _)| count).sum();
+        self.spread.0 += over_mean(parts) * answered;
+        self.spread.1 += answered;
+        self.marked.clone_from(&self.figures.served);
     }
 
     /// Sees what is in flight.
@@ -83,21 +96,21 @@ impl World<'_> {
             *sum += f64::from(row.load.in_flight());
         }
         *seen += 1;
-        let there = self.roster.iter().zip(&self.positions).filter(|(_, position)| position.is_some());
-        let there = there.map(|(row, _)| (f64::from(row.load.in_flight()), row.weight));
-        if there.clone().any(|(in_flight, _)| in_flight > 0.0) {
-            self.peaks.0 += over_mean(there);
+        let ready = self.steering.rows.iter().filter(|row| row.readiness == Readiness::Ready);
+        let ready = ready.map(|row| (f64::from(row.load.in_flight()), row.weight));
+        if ready.clone().any(|(in_flight, _)| in_flight > 0.0) {
+            self.peaks.0 += over_mean(ready);
             self.peaks.1 += 1;
         }
     }
 
     /// The figures, in the end.
-    pub(super) fn close(self) -> Figures {
+    pub(super) fn close(mut self) -> Figures {
+        self.mark();
         let mut figures = self.figures;
         (figures.faults, figures.fallbacks) = (self.steering.faults, self.steering.fallbacks);
-        let served = figures.served.iter().zip(&self.roster).map(|(count, row)| (*count as f64, row.weight));
-        let peak = if self.peaks.1 == 0 { 1.0 } else { self.peaks.0 / f64::from(self.peaks.1) };
-        figures.imbalance = (over_mean(served), peak);
+        let average = |(sum, of): (f64, f64)| if of == 0.0 { 1.0 } else { sum / of };
+        figures.imbalance = (average(self.spread), average((self.peaks.0, f64::from(self.peaks.1))));
         let mean = |(sums, seen): (Vec<f64>, u32)| {
             sums.into_iter().map(|sum| (sum / f64::from(seen.max(1))) as f32).collect::<Vec<_>>()
         };

@@ -30,7 +30,8 @@ pub struct Figures {
     pub slices: Vec<Histogram<u32>>,
     /// Responses of each backend.
     pub served: Vec<u64>,
-    /// The busiest backend by the mean, each by its weight: of responses, and of what is in flight, over time.
+    /// The busiest of those that are ready by their mean, each by its weight: of responses between two changes of the table, and
+    /// of what is in flight, over time.
     pub imbalance: (f64, f64),
     /// The mean in flight at each backend, by time.
     pub in_flight: Vec<Vec<f32>>,

@@ -160,6 +160,18 @@ fn latencies_have_no_bound() {
     assert_near(figures.latency.max() as f64, 10_800e6, 0.05);
 }
 
+#[test]
+fn who_comes_later_or_is_down_leaves_the_others_even() {
+    let text = "duration = '60s'\ndetection = '1s'\narrivals = { rate = 500.0 }\n\
+                backend = [{ id = 'b', count = 3, capacity = 99, service = { constant = '1ms' } },\n\
+                { id = 'late', present = false, capacity = 99, service = { constant = '1ms' } }]\n\
+                event = [{ at = '10s', backend = 'b1', what = 'down' }, { at = '40s', backend = 'late', what = 'add' }]\n";
+    let figures = simulated(text, &Entrant::of("round-robin"));
+    assert!(figures.served[3] * 2 < figures.served[1] && figures.served[0] * 2 < figures.served[1]);
+    // Until it is known that it is down, the others have its part.
+    assert_near(figures.imbalance.0, 1.0, 0.02);
+}
+
 /// Something of everything.
 const EVENTFUL: &str = "duration = '40s'\nworkers = 3\ndetection = '2s'\n\
     arrivals = { steps = [{ at = '0s', rate = 200.0 }, { at = '20s', rate = 400.0 }] }\n\
