@@ -45,9 +45,13 @@ struct Project {
 impl Project {
     /// A new one.
     fn new(language: &str) -> Self {
-        let project = Self { folder: Folder::new(), name: "steer".to_owned() };
+        Self::named("steer", language)
+    }
+
+    fn named(name: &str, language: &str) -> Self {
+        let project = Self { folder: Folder::new(), name: name.to_owned() };
         let mut command = Command::new(binary());
-        let command = command.args(["plugin", "new", "steer", "--lang", language]);
+        let command = command.args(["plugin", "new", name, "--lang", language]);
         succeed(command.current_dir(project.folder.root()));
         project
     }
