@@ -119,6 +119,14 @@ test "a key stays while its backend has room, and goes to the next while it has 
     try expectEqual(null, pick(12345, 0));
     adjust(.{ 1, 1, 1 }, null);
     try expectEqual(home, pick(12345, 0).?);
+    // Other weights are other shares of keys, and back again.
+    var shares: [2][3]u32 = @splat(@splat(0));
+    for (&shares, [2][3]u32{ .{ 1, 1, 98 }, .{ 1, 1, 1 } }) |*share, changed| {
+        adjust(changed, null);
+        for (0..1_000) |number| share[pick(number << 54, 0).?] += 1;
+    }
+    try std.testing.expect(shares[0][2] > 900 and shares[1][2] < 500);
+    try expectEqual(home, pick(12345, 0).?);
 }
 
 test "nobody has more than the bound, whatever is asked for" {
