@@ -2,7 +2,7 @@
 //!
 //! Each has a file here and a folder in `templates/`, with a folder in it for each role: the source of a plugin, and its test. In
 //! templates `{{name}}` is the name of the project, and `{{snake}}` the same with `_` for `-`; `{{Role}}`, `{{story}}` and
-//! `{{command}}` are those of the [role](crate::role).
+//! `{{command}}` are those of the [role].
 
 /// Sources with these paths, of the folders of the roles in this folder of `templates/`.
 macro_rules! sources {

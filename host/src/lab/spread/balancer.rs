@@ -20,7 +20,7 @@ pub struct Spread {
     pub picks: f64,
     /// The most in flight at a backend by the mean, over time.
     pub in_flight: f64,
-    /// Bytes by which its memories grew in the second half of [`PICKS`].
+    /// Bytes by which its memories grew in the second half of `PICKS`.
     pub grown: usize,
     /// Of a balancer that decides by a key: what moves when one of the ten is removed; a tenth has to.
     pub moved: Option<Moved>,
