@@ -43,7 +43,8 @@ pub fn run(command: &mut Command) -> Result<()> {
 /// As there.
 pub fn output(command: &mut Command) -> Result<Vec<u8>> {
     let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let output = command.output().with_context(|| format!("cannot start `{name}`"))?;
+    // Where a tool gave up, in its own sources, tells an author nothing; some are in Rust.
+    let output = command.env("RUST_BACKTRACE", "0").output().with_context(|| format!("cannot start `{name}`"))?;
     if !output.status.success() {
         let written = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
         bail!("`{name}` failed ({}):\n{}", output.status, written.join("\n").trim());
