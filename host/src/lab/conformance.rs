@@ -14,9 +14,10 @@ mod tabled;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue, Uri};
 
 use super::subject::Subject;
+use crate::decide::Facts;
 use crate::plugin::{AffinityInstance, BalancerInstance, BuildReason, thread_time};
 
 /// How much is tried, and from what.
@@ -30,6 +31,10 @@ pub struct Options {
     pub pools: Vec<String>,
     /// Headers besides `set-cookie` that an affinity may add to responses; none: any.
     pub headers: Option<Arc<[HeaderName]>>,
+    /// What chance alone does not ask for: every other request has these headers…
+    pub asked_headers: Vec<(HeaderName, HeaderValue)>,
+    /// …and this path; none: whichever it has.
+    pub asked_path: Option<Uri>,
     /// Backends of the largest table.
     pub large: usize,
     /// Processor time after which it has failed, and whether the first failure ends it.
@@ -38,7 +43,16 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, tables: 3000, pools: Vec::new(), headers: None, large: 10_000, budget: None }
+        Self {
+            seed: 1,
+            tables: 3000,
+            pools: Vec::new(),
+            headers: None,
+            asked_headers: Vec::new(),
+            asked_path: None,
+            large: 10_000,
+            budget: None,
+        }
     }
 }
 
@@ -46,6 +60,19 @@ impl Options {
     /// Little enough to be tried whenever a plugin is to decide: some hundred milliseconds of processor time for most.
     pub fn quick() -> Self {
         Self { tables: 200, budget: Some(Duration::from_secs(10)), ..Self::default() }
+    }
+
+    /// Every other request asks for what is to be asked for, too.
+    fn ask_for(&self, facts: &mut Facts, random: &mut fastrand::Rng) {
+        if (self.asked_headers.is_empty() && self.asked_path.is_none()) || random.bool() {
+            return;
+        }
+        for (name, value) in &self.asked_headers {
+            facts.headers.insert(name, value.clone());
+        }
+        if let Some(path) = &self.asked_path {
+            facts.uri.clone_from(path);
+        }
     }
 }
 

@@ -116,8 +116,25 @@ fn what_is_doubtful_fails_only_if_strict() {
     let (code, json) = tested("maglev", &[]);
     let answers = &json["roles"][0]["findings"][0];
     assert_eq!((code, &answers["property"], &answers["status"]), (Some(0), &"answers".into(), &"doubtful".into()));
+    assert!(answers["evidence"].as_str().is_some_and(|why| why.contains("--key give it what it goes by")), "{answers}");
     assert_eq!(tested("maglev", &["--strict"]).0, Some(1));
     assert_eq!(tested("maglev", &["--strict", "--key", "header:x-user"]).0, Some(0));
+}
+
+#[test]
+fn it_is_asked_for_what_it_goes_by() {
+    let picked = |more: &[&str]| tested("maglev", &[&["--key", "header:x-tenant", "--strict"], more].concat()).0;
+    assert_eq!((picked(&[]), picked(&["--header", "X-Tenant: north"])), (Some(1), Some(0)));
+    let by_path = ["--key", "path", "--path", "/api/7?x=1"];
+    assert_eq!(tested("maglev", &by_path).0, Some(0));
+    let settings = r#"{"header":"x-version","values":{"beta":"b"}}"#;
+    let routed = ["header-router", "--settings", settings, "--header", "x-version: beta", "--header", "x-more: 1"];
+    let (code, json) = tested(routed[0], &routed[1..]);
+    let evidence = json["roles"][0]["findings"][0]["evidence"].as_str().unwrap_or_default().to_owned();
+    let counts: Vec<u32> = evidence.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+    let [all, a, b, c, passes, _] = counts[..] else { panic!("{evidence}") };
+    assert!(code == Some(0) && a == 0 && c == 0 && b + passes == all, "{evidence}");
+    assert!((0.4..0.6).contains(&(f64::from(b) / f64::from(all))), "every other one has it: {evidence}");
 }
 
 #[test]
@@ -142,6 +159,14 @@ fn what_cannot_be_tried_says_why() {
     let (code, said) = error(&["nowhere.wasm"]);
     assert!(code == Some(1) && said.contains("nowhere.wasm"), "{said}");
     assert_eq!(error(&["round-robin", "--key", "colour:red"]).0, Some(2));
+    for (option, value, why) in [
+        ("--header", "x-tenant", "a header is written `NAME: VALUE`"),
+        ("--header", "x tenant: a", "`x tenant` is no name of a header"),
+        ("--path", "api", "a path begins with `/`"),
+    ] {
+        let (code, said) = error(&["round-robin", option, value]);
+        assert!(code == Some(2) && said.contains(why), "{said}");
+    }
     assert_eq!(error(&[]).0, Some(2));
 }
 

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use http::{HeaderName, HeaderValue, Uri};
 use serde_json::{Value, json};
 
 use super::subject::Used;
@@ -24,12 +25,32 @@ pub(in crate::cli) struct Arguments {
     /// Random tables of each group of properties
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     tables: u32,
+    /// What it goes by: every other request has this header; may be given more than once
+    #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
+    header: Vec<(HeaderName, HeaderValue)>,
+    /// What it goes by: every other request has this path
+    #[arg(long, value_name = "PATH", value_parser = path)]
+    path: Option<Uri>,
     /// What is doubtful is a failure
     #[arg(long)]
     strict: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// A header as it is written in a request.
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("a header is written `NAME: VALUE`")?;
+    let name = name.trim().parse().map_err(|_| format!("`{}` is no name of a header", name.trim()))?;
+    let value = value.trim().parse().map_err(|_| format!("`{}` is no value of a header", value.trim()))?;
+    Ok((name, value))
+}
+
+/// A path, with its query.
+fn path(text: &str) -> Result<Uri, String> {
+    let path = text.starts_with('/').then(|| text.parse().ok()).flatten();
+    path.ok_or_else(|| "a path begins with `/`, and has no characters that a request would have to escape".to_owned())
 }
 
 /// What is known in the end, in one role.
@@ -62,8 +83,14 @@ fn test(arguments: &Arguments) -> Result<Vec<Tested>, Box<dyn std::error::Error>
     let _activity = registry.activity();
     let used = &arguments.used;
     let mut subject = used.load(&registry)?;
-    let options =
-        Options { seed: arguments.seed, tables: arguments.tables, pools: used.pools.clone(), ..Options::default() };
+    let options = Options {
+        seed: arguments.seed,
+        tables: arguments.tables,
+        pools: used.pools.clone(),
+        asked_headers: arguments.header.clone(),
+        asked_path: arguments.path.clone(),
+        ..Options::default()
+    };
     let mut all = Vec::new();
     for role in used.roles(&subject)? {
         subject.keys = used.keys_as(role);

@@ -44,7 +44,8 @@ impl Asking {
     }
 
     fn ask(&mut self, bench: &mut Bench<'_>) -> Result<Destination, Fault> {
-        let facts = self.chance.facts(&[]);
+        let mut facts = self.chance.facts(&[]);
+        bench.options.ask_for(&mut facts, &mut self.chance.0);
         // Pools have some ready, or none.
         for (_, load) in self.pools.iter() {
             load.set_ready(self.chance.0.usize(..5));

@@ -77,8 +77,9 @@ impl Bench<'_> {
         instance: &mut I,
         clock: &mut Clock,
         rows: &[Row],
-        facts: Box<Facts>,
+        mut facts: Box<Facts>,
     ) -> Result<(Moment, Verdict), Fault> {
+        self.options.ask_for(&mut facts, &mut clock.random);
         clock.now_us += 1 + clock.random.u64(..2000);
         let mut moment = clock.moment(instance, &facts);
         moment.attempt = facts.tried.len() as u32;
@@ -127,6 +128,9 @@ fn answers<I: Asked>(bench: &mut Bench<'_>) -> Seen {
     let is_pick = I::CALL == "pick";
     if is_pick && tally.weightless > 0 {
         evidence += &format!("; {} of them have a weight of 0, which takes no new client", tally.weightless);
+    }
+    if is_pick && tally.backends == 0 {
+        evidence += "; nothing is known of what it picks: --header, --path and --key give it what it goes by";
     }
     let doubtful = is_pick && (tally.backends == 0 || tally.weightless > 0);
     Ok((if doubtful { Status::Doubtful } else { Status::Holds }, evidence))
