@@ -152,10 +152,13 @@ fn every_role_is_asked_as_it_is_used() {
     says(&said, &["plugin `maglev`", "`answers` of the balancer doubtful"]);
     let lines = "affinity = 'cookie'\n\
                  balancer = [{ plugin = 'zone', zone = 'x' }, { plugin = 'maglev', key = 'header:x-user' }, 'random']";
-    let route = "[[route]]\nname = 'api'\npath = '/'\npool = 'web'\n\
-                 router = { plugin = 'split', pools = ['web', 'web2'], percent = 5 }\n\
-                 [pool.web2]\nbackends = ['127.0.0.1:9']\n";
-    let all = Setup::over(&[&a]).pool(lines).more(route);
+    let route = format!(
+        "[[route]]\nname = 'api'\npath = '/'\npool = 'web'\n\
+         router = {{ plugin = 'split', pools = ['web', 'web2'], percent = 5 }}\n\
+         [pool.web2]\nbackends = ['{}']\n",
+        a.address()
+    );
+    let all = Setup::over(&[&a]).pool(lines).more(&route);
     let all = all.more(&strict(&["cookie", "zone", "maglev", "random", "split"]));
     let host = all.start();
     assert_eq!(host.get("/").status, 200);
